@@ -1,0 +1,1 @@
+"""Changes: what may be asked for, and how an ask becomes events."""

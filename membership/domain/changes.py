@@ -1,0 +1,175 @@
+"""What may be done to peers and services that are here already."""
+
+from membership.domain.cluster import Cluster
+from membership.domain.errors import (
+    CannotRemoveLocalPeer,
+    InvalidField,
+    LicenseInvalid,
+    PeerNotFound,
+    PreconditionFailed,
+    ServiceNotFound,
+)
+from membership.domain.events import (
+    Event,
+    LicenseInstalled,
+    LicenseRenewed,
+    PeerDeactivated,
+    PeerReaddressed,
+    PeerRemoved,
+    PeerRenamed,
+    ServiceRegistered,
+    ServiceRemoved,
+)
+from membership.domain.license import License
+from membership.domain.peer import Peer
+from membership.domain.record import grant_waiting_claim
+from membership.domain.values import Address, PeerId, PublicKey, ServiceId
+
+
+def active_peer(cluster: Cluster, peer_id: PeerId) -> Peer:
+    """Return an active peer; raises `PeerNotFound`."""
+    peer = cluster.peers.get(peer_id)
+    if peer is None or not peer.is_active:
+        raise PeerNotFound(peer_id)
+    return peer
+
+
+def _ensure_version(peer: Peer, expected: int | None) -> None:
+    if expected is not None and expected != peer.version:
+        raise PreconditionFailed(expected, peer.version)
+
+
+def rename(
+    cluster: Cluster, peer_id: PeerId, name: str | None, expected_version: int | None
+) -> list[Event]:
+    """
+    Name a peer: the local one for everybody, a remote one with a label of this agent.
+
+    *name* None, or the name that it has, changes nothing.
+
+    Raises:
+        PeerNotFound, PreconditionFailed: Nothing to rename, or not what the caller saw.
+    """
+    peer = active_peer(cluster, peer_id)
+    _ensure_version(peer, expected_version)
+    if name is None or name == peer.name:
+        return []
+    before = peer.own_name if peer.is_local else peer.label
+    if name == before:
+        return []
+    return [PeerRenamed(peer_id=peer_id, before=before, after=name)]
+
+
+def remove(cluster: Cluster, peer_id: PeerId, expected_version: int | None) -> list[Event]:
+    """
+    Remove a remote peer; never asks the peer itself.
+
+    Raises:
+        PeerNotFound, PreconditionFailed: Nothing to remove, or not what the caller saw.
+        CannotRemoveLocalPeer: It is this agent.
+    """
+    peer = active_peer(cluster, peer_id)
+    if peer.is_local:
+        raise CannotRemoveLocalPeer(peer_id)
+    _ensure_version(peer, expected_version)
+    return [PeerRemoved(peer_id=peer_id), *grant_waiting_claim(cluster, peer)]
+
+
+def leave(cluster: Cluster) -> list[Event]:
+    """Take the local peer out, for good; nothing when it has left already."""
+    local = cluster.local
+    if not local.is_active:
+        return []
+    return [
+        PeerDeactivated(
+            peer_id=local.peer_id,
+            public_key=local.public_key,
+            address=local.address,
+            name=local.own_name,
+            subject_version=local.version + 1,
+            record=b"",
+        )
+    ]
+
+
+def readdress(cluster: Cluster, address: Address) -> list[Event]:
+    """Move the local peer to the address that its configuration names now."""
+    local = cluster.local
+    if not local.is_active or local.address == address:
+        return []
+    return [PeerReaddressed(peer_id=local.peer_id, before=local.address, after=address)]
+
+
+def register_service(
+    cluster: Cluster, service_id: ServiceId, name: str, source: PeerId, target: PeerId
+) -> list[Event]:
+    """
+    Register a service between two active peers.
+
+    Raises:
+        PeerNotFound: One of them is no active peer.
+        InvalidField: They are the same peer, or the name is empty.
+    """
+    active_peer(cluster, source)
+    active_peer(cluster, target)
+    if source == target:
+        raise InvalidField("target_peer_id", "a service joins two different peers")
+    if not name:
+        raise InvalidField("name", "a service needs a name")
+    return [
+        ServiceRegistered(
+            service_id=service_id, name=name, source_peer_id=source, target_peer_id=target
+        )
+    ]
+
+
+def remove_service(cluster: Cluster, service_id: ServiceId) -> list[Event]:
+    """Remove a service, active or not; raises `ServiceNotFound`."""
+    if service_id not in cluster.services:
+        raise ServiceNotFound(service_id)
+    return [ServiceRemoved(service_id=service_id)]
+
+
+def install_license(
+    cluster: Cluster, license_: License, trusted_issuers: frozenset[PublicKey]
+) -> list[Event]:
+    """
+    Take a verified licence: the first one, or a renewal of the present one.
+
+    The same revision again changes nothing. Without configured issuers the first licence pins
+    its own.
+
+    Raises:
+        LicenseInvalid: Its issuer is not trusted, or it renews another licence or backwards.
+    """
+    present = cluster.license
+    trusted = trusted_issuers or (frozenset({present.issuer}) if present else frozenset())
+    if trusted and license_.issuer not in trusted:
+        raise LicenseInvalid("its issuer is not trusted here")
+    if present is None:
+        return [_license_event(LicenseInstalled, license_)]
+    if license_ == present:
+        return []
+    if license_.cluster_id != present.cluster_id:
+        raise LicenseInvalid("it belongs to another cluster than the present licence")
+    if license_.revision <= present.revision:
+        raise LicenseInvalid(
+            f"its revision {license_.revision} is not above the present {present.revision}"
+        )
+    return [_license_event(LicenseRenewed, license_)]
+
+
+def _license_event(
+    event_type: type[LicenseInstalled | LicenseRenewed], license_: License
+) -> LicenseInstalled | LicenseRenewed:
+    return event_type(
+        license_id=license_.license_id,
+        revision=license_.revision,
+        customer=license_.customer,
+        issued_at_us=license_.issued_at_us,
+        expires_at_us=license_.expires_at_us,
+        max_nodes=license_.max_nodes,
+        issuer=license_.issuer,
+        cluster_id=license_.cluster_id,
+        signature=license_.signature,
+    )

@@ -1,0 +1,194 @@
+"""A peer's signed statement about itself, parsed, and what this agent makes of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from membership.domain.cluster import Cluster
+from membership.domain.events import (
+    Event,
+    PeerAttested,
+    PeerDeactivated,
+    PeerEquivocated,
+    PeerReaddressed,
+    PeerRenamed,
+)
+from membership.domain.peer import Peer, PeerStatus
+from membership.domain.values import Address, ClusterId, PeerId, PublicKey, UnixUs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerRecord:
+    """
+    What a peer says of itself; eternal, relayable, proves itself.
+
+    Attributes:
+        subject_version: The peer's version in its own log.
+        left: It has deactivated itself, for good.
+        issued_at_us: By the peer's own clock; shown, never trusted.
+        signed: The signed bytes exactly as received.
+    """
+
+    cluster_id: ClusterId
+    peer_id: PeerId
+    subject_version: int
+    left: bool
+    public_key: PublicKey
+    address: Address
+    name: str
+    issued_at_us: UnixUs
+    signed: bytes
+
+
+class Verdict(StrEnum):
+    """What became of a record."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+    UNKNOWN_PEER = "unknown_peer"
+    """An active peer that is not known here: an introduction, not trust."""
+    REMOVED_HERE = "removed_here"
+    KEY_CHANGED = "key_changed"
+    EQUIVOCATION = "equivocation"
+    IDENTITY_CONFLICT = "identity_conflict"
+    """A newer record of this very agent, which it did not sign: a twin, or a restored backup."""
+    OTHER_CLUSTER = "other_cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A verdict, with the events that follow from it."""
+
+    verdict: Verdict
+    events: Sequence[Event] = ()
+
+
+def observe(cluster: Cluster, record: PeerRecord) -> Observation:
+    """
+    Decide what a verified record changes here.
+
+    The highest subject version wins; *left* wins over everything, at any version, also for a
+    peer that is unknown or was removed here. The subject's version is compared with the version
+    of its newest record, never with the version of its stream in this log, which a local rename
+    raises too.
+    """
+    if cluster.license is None or record.cluster_id != cluster.license.cluster_id:
+        return Observation(Verdict.OTHER_CLUSTER)
+    peer = cluster.peers.get(record.peer_id)
+    if peer is None:
+        if record.left:
+            return Observation(Verdict.APPLIED, [_deactivated(record)])
+        return Observation(Verdict.UNKNOWN_PEER)
+    if peer.public_key != record.public_key:
+        return Observation(Verdict.KEY_CHANGED)
+    if peer.is_local:
+        newer = record.subject_version > peer.subject_version or (record.left and peer.is_active)
+        return Observation(Verdict.IDENTITY_CONFLICT if newer else Verdict.DUPLICATE)
+    return _observe_remote(cluster, peer, record)
+
+
+def _observe_remote(cluster: Cluster, peer: Peer, record: PeerRecord) -> Observation:
+    if record.signed == peer.record:
+        return Observation(Verdict.DUPLICATE)
+    if peer.status is PeerStatus.LEFT:
+        return Observation(Verdict.STALE)
+    contradicts = record.subject_version == peer.subject_version
+    evidence = _equivocated(peer, record) if contradicts else []
+    if record.left:
+        freed = grant_waiting_claim(cluster, peer)
+        return Observation(Verdict.APPLIED, [*evidence, _deactivated(record), *freed])
+    if peer.status is PeerStatus.REMOVED:
+        return Observation(Verdict.REMOVED_HERE)
+    if contradicts:
+        return Observation(Verdict.EQUIVOCATION, evidence)
+    if record.subject_version < peer.subject_version:
+        return Observation(Verdict.STALE)
+    return Observation(Verdict.APPLIED, _updated(cluster, peer, record))
+
+
+def _updated(cluster: Cluster, peer: Peer, record: PeerRecord) -> list[Event]:
+    events: list[Event] = []
+    if record.name != peer.own_name:
+        events.append(
+            PeerRenamed(
+                peer_id=peer.peer_id,
+                before=peer.own_name,
+                after=record.name,
+                subject_version=record.subject_version,
+                record=record.signed,
+            )
+        )
+    if record.address != peer.address and _is_free(cluster, record.address, peer):
+        events += _moved(cluster, peer, record)
+    elif not events or record.address != peer.claimed_address:
+        events.append(
+            PeerAttested(
+                peer_id=peer.peer_id,
+                claimed_address=record.address,
+                subject_version=record.subject_version,
+                record=record.signed,
+            )
+        )
+    return events
+
+
+def _is_free(cluster: Cluster, address: Address, mover: Peer) -> bool:
+    """Whether nobody sits there, or its holder waits for the seat that *mover* gives up."""
+    holder_id = cluster.seat_by_address.get(address)
+    if holder_id is None:
+        return True
+    return cluster.peers[holder_id].claimed_address == mover.address
+
+
+def _moved(cluster: Cluster, peer: Peer, record: PeerRecord) -> list[Event]:
+    move = PeerReaddressed(
+        peer_id=peer.peer_id,
+        before=peer.address,
+        after=record.address,
+        subject_version=record.subject_version,
+        record=record.signed,
+    )
+    return [move, *grant_waiting_claim(cluster, peer)]
+
+
+def grant_waiting_claim(cluster: Cluster, leaver: Peer) -> list[Event]:
+    """Return the move of the peer whose newest record names the address that *leaver* frees."""
+    claimant_id = cluster.claims.get(leaver.address) if leaver.is_active else None
+    if claimant_id is None:
+        return []
+    claimant = cluster.peers[claimant_id]
+    return [
+        PeerReaddressed(
+            peer_id=claimant_id,
+            before=claimant.address,
+            after=leaver.address,
+            subject_version=claimant.subject_version,
+            record=claimant.record,
+        )
+    ]
+
+
+def _deactivated(record: PeerRecord) -> PeerDeactivated:
+    return PeerDeactivated(
+        peer_id=record.peer_id,
+        public_key=record.public_key,
+        address=record.address,
+        name=record.name,
+        subject_version=record.subject_version,
+        record=record.signed,
+    )
+
+
+def _equivocated(peer: Peer, record: PeerRecord) -> list[Event]:
+    """Keep both records, once a peer: a liar does not get to fill the log."""
+    if peer.equivocated:
+        return []
+    return [
+        PeerEquivocated(
+            peer_id=peer.peer_id,
+            subject_version=record.subject_version,
+            known_record=peer.record,
+            other_record=record.signed,
+        )
+    ]

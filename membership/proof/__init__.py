@@ -1,0 +1,1 @@
+"""Signatures and the Merkle log. Pure: bytes in, bytes out."""

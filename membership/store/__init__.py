@@ -1,0 +1,1 @@
+"""The log: events as bytes, appended in transactions, read back in order."""

@@ -1,0 +1,73 @@
+"""What is written and read in one transaction, as rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from membership.domain.events import RecordedEvent
+from membership.domain.values import Address, PeerId, PublicKey, UnixUs
+
+
+class StoredRow(NamedTuple):
+    """One event as it lies in the log; *stream_id* has 16 bytes, *leaf_hash* 32."""
+
+    position: int
+    stream_id: bytes
+    version: int
+    stored_name: str
+    state: bytes
+    leaf_hash: bytes
+
+
+class Seat(NamedTuple):
+    """An active peer's unique address and key."""
+
+    peer_id: PeerId
+    address: Address
+    public_key: PublicKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatChanges:
+    """
+    How a batch changes the table that guards the roster.
+
+    Attributes:
+        vacated: Every peer that the batch touched: their old seats are given up first.
+        taken: The seats of those of them that are active afterwards.
+        capacity: The licence's `max_nodes`, None before the first licence.
+    """
+
+    vacated: Sequence[PeerId] = ()
+    taken: Sequence[Seat] = ()
+    capacity: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """
+    How far one destination has heard of this agent's log; one row a destination.
+
+    Attributes:
+        acked_position: Everything up to here was acknowledged with a signature.
+        attempts: Failed attempts in a row.
+        failing_since_us: When the first of them was made, 0 when none failed.
+        next_attempt_at_us: Not before this moment; saved before an attempt is made.
+    """
+
+    peer_id: PeerId
+    acked_position: int
+    attempts: int = 0
+    failing_since_us: UnixUs = UnixUs(0)
+    next_attempt_at_us: UnixUs = UnixUs(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one transaction writes; the events are consecutive in position."""
+
+    events: Sequence[RecordedEvent] = ()
+    seats: SeatChanges = SeatChanges()
+    deliveries: Sequence[Delivery] = ()
+    forgotten: Sequence[PeerId] = ()
+    """Destinations that need no delivery any more."""

@@ -1,0 +1,1 @@
+"""Facts in, rows out: what the reads are answered from. No sockets, no store."""

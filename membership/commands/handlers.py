@@ -35,7 +35,6 @@ class Decision:
     events: Sequence[Event] = ()
     result: object = None
     deliveries: Sequence[Delivery] = ()
-    forgotten: Sequence[PeerId] = ()
 
 
 def decide(state: WriteState, command: messages.Command, now_us: UnixUs) -> Decision:
@@ -67,6 +66,12 @@ def _live_reservations(state: WriteState, now_us: UnixUs) -> Mapping[PeerId, Uni
     for peer_id in overdue:
         del state.reservations[peer_id]
     return state.reservations
+
+
+def _ensure_room(state: WriteState, _: messages.EnsureRoom, now_us: UnixUs) -> Decision:
+    reserved = _live_reservations(state, now_us)
+    admission.ensure_room(state.cluster, None, reserved.keys(), now_us)
+    return Decision()
 
 
 def _reserve_seat(state: WriteState, command: messages.ReserveSeat, now_us: UnixUs) -> Decision:
@@ -113,7 +118,7 @@ def _rename_peer(state: WriteState, command: messages.RenamePeer, now_us: UnixUs
 def _remove_peer(state: WriteState, command: messages.RemovePeer, now_us: UnixUs) -> Decision:
     admission.ensure_writable(state.cluster, now_us)
     events = changes.remove(state.cluster, command.peer_id, command.expected_version)
-    return Decision(events=events, forgotten=[command.peer_id])
+    return Decision(events=events)
 
 
 def _leave_cluster(state: WriteState, _: messages.LeaveCluster, now_us: UnixUs) -> Decision:
@@ -177,11 +182,12 @@ def _record_refusal(_: WriteState, command: messages.RecordRefusal, __: UnixUs) 
 
 
 def _save_deliveries(_: WriteState, command: messages.SaveDeliveries, __: UnixUs) -> Decision:
-    return Decision(deliveries=command.rows, forgotten=command.forgotten)
+    return Decision(deliveries=command.rows)
 
 
 _HANDLERS: Mapping[type[object], Callable[[WriteState, Any, UnixUs], Decision]] = {
     messages.CreateLocalPeer: _create_local_peer,
+    messages.EnsureRoom: _ensure_room,
     messages.ReserveSeat: _reserve_seat,
     messages.ReleaseSeat: _release_seat,
     messages.AdmitPeer: _admit_peer,

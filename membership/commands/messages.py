@@ -47,6 +47,11 @@ class CreateLocalPeer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnsureRoom:
+    """Refuse an add before anybody is contacted, if it would be refused whoever it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReserveSeat:
     """
     Keep a seat while a handshake is under way.
@@ -158,11 +163,11 @@ class SaveDeliveries:
     """Write delivery cursors; makes no event."""
 
     rows: Sequence[Delivery] = ()
-    forgotten: Sequence[PeerId] = ()
 
 
 Command = (
     CreateLocalPeer
+    | EnsureRoom
     | ReserveSeat
     | ReleaseSeat
     | AdmitPeer

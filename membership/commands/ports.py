@@ -1,8 +1,9 @@
-"""What a command needs from the world: the time and new identifiers."""
+"""What the write side and the peer protocol need from the world, and show of themselves."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from membership.domain.values import UnixUs
+from membership.domain.values import PeerId, UnixUs
 
 
 class Clock(Protocol):
@@ -17,3 +18,39 @@ class IdSource(Protocol):
 
     def new_ulid(self) -> str:
         """Return a ULID that was never returned before."""
+
+
+class Randomness(Protocol):
+    """Secrets, and chance."""
+
+    def token(self, length: int) -> bytes:
+        """Return *length* bytes fit for keys and nonces."""
+
+    def uniform(self, low: float, high: float) -> float:
+        """Return a number between *low* and *high*, fit for jitter only."""
+
+    def choice_index(self, count: int) -> int:
+        """Return an index below *count*, fit for picking a partner only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationStatus:
+    """
+    How far one peer has heard of this agent's own changes.
+
+    Attributes:
+        acked_version: The version of this agent's record that it acknowledged, 0 for none.
+        is_behind: There is something that it has not acknowledged yet.
+        attempts: Failed attempts in a row.
+        failing_since_us: When the first of them was made, 0 when none failed.
+        next_attempt_at_us: When the next one is due, 0 when none is planned.
+        last_error: Why the last attempt failed, empty when it did not.
+    """
+
+    peer_id: PeerId
+    acked_version: int
+    is_behind: bool
+    attempts: int = 0
+    failing_since_us: UnixUs = UnixUs(0)
+    next_attempt_at_us: UnixUs = UnixUs(0)
+    last_error: str = ""

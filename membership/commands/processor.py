@@ -20,13 +20,22 @@ from membership.commands.handlers import Decision, WriteState, decide
 from membership.commands.messages import Origin, Receipt, Request
 from membership.commands.ports import Clock, IdSource
 from membership.domain.errors import MembershipError
-from membership.domain.events import Event, LicenseEvent, Metadata, PeerEvent, RecordedEvent
+from membership.domain.events import (
+    Event,
+    LicenseEvent,
+    Metadata,
+    PeerDeactivated,
+    PeerEvent,
+    PeerRemoved,
+    RecordedEvent,
+)
 from membership.domain.values import UnixUs
 from membership.store.errors import AppendConflict, StoreError, StoreUnavailable
 from membership.store.event_store import EventStore
 from membership.store.rows import Batch, Seat, SeatChanges
 
 CONFLICT_ATTEMPTS = 5
+_FAREWELLS = (PeerRemoved, PeerDeactivated)
 Outcome = Receipt | Exception
 
 log = logging.getLogger(__name__)
@@ -149,8 +158,8 @@ class CommandProcessor:
 
     def _commit(self, recorded: Sequence[RecordedEvent], decisions: Sequence[Decision]) -> None:
         deliveries = {row.peer_id: row for decision in decisions for row in decision.deliveries}
-        forgotten = [peer_id for decision in decisions for peer_id in decision.forgotten]
-        if recorded or deliveries or forgotten:
+        forgotten = [r.event.peer_id for r in recorded if isinstance(r.event, _FAREWELLS)]
+        if recorded or deliveries:
             self._store.append(
                 Batch(
                     events=recorded,

@@ -90,7 +90,7 @@ def ensure_admissible(
     ):
         if holder is not None:
             raise PeerAlreadyInCluster(holder, what)
-    _ensure_room(cluster, record.peer_id, reserved)
+    ensure_room(cluster, record.peer_id, reserved, now_us)
     return True
 
 
@@ -119,7 +119,17 @@ def _ensure_same_identity(cluster: Cluster, candidate: Candidate) -> None:
         )
 
 
-def _ensure_room(cluster: Cluster, peer_id: PeerId, reserved: Collection[PeerId]) -> None:
+def ensure_room(
+    cluster: Cluster, peer_id: PeerId | None, reserved: Collection[PeerId], now_us: UnixUs
+) -> None:
+    """
+    Refuse one more active peer when there cannot be one; *peer_id* is None for whoever it is.
+
+    Raises:
+        LocalPeerDeactivated, LicenseExpired: As `ensure_writable`.
+        NodeLimitExceeded: All seats are taken or reserved.
+    """
+    ensure_writable(cluster, now_us)
     license_ = cluster.license
     if license_ is None:
         return

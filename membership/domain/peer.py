@@ -37,6 +37,7 @@ class Peer:
         own_name: The name that the peer gives itself.
         label: The name that this agent gives it, empty for none; it wins here.
         created_at_us: When this agent first recorded it, or last added it again.
+        changed_at_us: When the newest of its events was recorded here.
         version: How many events its stream in *this* log has.
         subject_version: Its version in *its own* log, from its newest signed record.
         record: Its newest signed record as received; empty for the local peer.
@@ -53,6 +54,7 @@ class Peer:
     label: str
     is_local: bool
     created_at_us: UnixUs
+    changed_at_us: UnixUs
     version: int
     subject_version: int
     record: bytes
@@ -84,7 +86,7 @@ def evolve_peer(peer: Peer | None, recorded: RecordedEvent) -> Peer:
     if peer is None:
         message = f"position {recorded.position}: the stream begins with {event.stored_as}"
         raise ValueError(message)
-    return _changed(replace(peer, version=recorded.version), event, recorded)
+    return _changed(_noted(peer, recorded), event, recorded)
 
 
 def _created(event: PeerCreated, recorded: RecordedEvent) -> Peer:
@@ -96,6 +98,7 @@ def _created(event: PeerCreated, recorded: RecordedEvent) -> Peer:
         label="",
         is_local=True,
         created_at_us=recorded.metadata.recorded_at_us,
+        changed_at_us=recorded.metadata.recorded_at_us,
         version=recorded.version,
         subject_version=recorded.version,
         record=b"",
@@ -114,6 +117,7 @@ def _added(peer: Peer | None, event: PeerAdded, recorded: RecordedEvent) -> Peer
         label=event.label,
         is_local=False,
         created_at_us=recorded.metadata.recorded_at_us,
+        changed_at_us=recorded.metadata.recorded_at_us,
         version=recorded.version,
         subject_version=event.subject_version,
         record=event.record,
@@ -135,6 +139,7 @@ def _deactivated(peer: Peer | None, event: PeerDeactivated, recorded: RecordedEv
         label=peer.label if peer else "",
         is_local=is_local,
         created_at_us=peer.created_at_us if peer else at_us,
+        changed_at_us=at_us,
         version=recorded.version,
         subject_version=recorded.version if is_local else event.subject_version,
         record=event.record,
@@ -143,6 +148,11 @@ def _deactivated(peer: Peer | None, event: PeerDeactivated, recorded: RecordedEv
         ended_at_us=at_us,
         equivocated=peer is not None and peer.equivocated,
     )
+
+
+def _noted(peer: Peer, recorded: RecordedEvent) -> Peer:
+    changed_at_us = recorded.metadata.recorded_at_us
+    return replace(peer, version=recorded.version, changed_at_us=changed_at_us)
 
 
 def _changed(peer: Peer, event: Event, recorded: RecordedEvent) -> Peer:

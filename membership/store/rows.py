@@ -46,17 +46,17 @@ class SeatChanges:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """
-    How far one destination has heard of this agent's log; one row a destination.
+    How far one destination has heard of this agent's own changes; one row a destination.
 
     Attributes:
-        acked_position: Everything up to here was acknowledged with a signature.
+        acked_version: The local peer's version whose record it acknowledged with a signature.
         attempts: Failed attempts in a row.
         failing_since_us: When the first of them was made, 0 when none failed.
         next_attempt_at_us: Not before this moment; saved before an attempt is made.
     """
 
     peer_id: PeerId
-    acked_position: int
+    acked_version: int
     attempts: int = 0
     failing_since_us: UnixUs = UnixUs(0)
     next_attempt_at_us: UnixUs = UnixUs(0)

@@ -59,7 +59,7 @@ _TABLES = [
         BEGIN UPDATE seat_count SET taken = taken - 1; END""",
     """CREATE TABLE IF NOT EXISTS deliveries (
         peer_id TEXT PRIMARY KEY,
-        acked_position INTEGER NOT NULL,
+        acked_version INTEGER NOT NULL,
         attempts INTEGER NOT NULL,
         failing_since_us INTEGER NOT NULL,
         next_attempt_at_us INTEGER NOT NULL) WITHOUT ROWID""",
@@ -187,7 +187,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                 [
                     (
                         row.peer_id,
-                        row.acked_position,
+                        row.acked_version,
                         row.attempts,
                         row.failing_since_us,
                         row.next_attempt_at_us,
@@ -214,7 +214,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         return [
             Delivery(
                 peer_id=row[0],
-                acked_position=row[1],
+                acked_version=row[1],
                 attempts=row[2],
                 failing_since_us=row[3],
                 next_attempt_at_us=row[4],

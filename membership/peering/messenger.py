@@ -1,0 +1,84 @@
+"""One signed message to one peer, and its signed answer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from membership.commands.ports import Clock, Randomness
+from membership.domain.record import Verdict
+from membership.domain.values import PeerId, ulid_bytes
+from membership.peering.envelope import REQUEST_NONCE_BYTES, Message, open_response, seal_request
+from membership.peering.inbox import RECORDS, VERDICTS
+from membership.peering.local import LocalAgent
+from membership.peering.transport import MESSAGE_PATH, Transport, TransportFailed
+from membership.peering.wire import MalformedFrame
+
+US_PER_MS = 1_000
+
+
+class DeliveryFailed(Exception):
+    """A peer did not acknowledge; the message says why."""
+
+
+class Messenger:
+    """Sends requests to known peers at the addresses of their newest records."""
+
+    def __init__(
+        self, local: LocalAgent, transport: Transport, *, clock: Clock, randomness: Randomness
+    ) -> None:
+        self._local = local
+        self._transport = transport
+        self._clock = clock
+        self._randomness = randomness
+
+    async def tell(self, peer_id: PeerId, signed_record: bytes) -> Verdict:
+        """
+        Deliver one record and return what became of it there.
+
+        Raises:
+            DeliveryFailed: There was no signed acknowledgement.
+        """
+        verdicts = await self.ask(peer_id, RECORDS, [signed_record], VERDICTS)
+        try:
+            [[subject, _, verdict]] = verdicts
+            if subject != ulid_bytes(self._local.peer.peer_id):
+                raise ValueError
+            return Verdict(verdict)
+        except (ValueError, TypeError):
+            message = "its acknowledgement makes no sense"
+            raise DeliveryFailed(message) from None
+
+    async def ask(
+        self, peer_id: PeerId, kind: str, body: Sequence[Any], expected: str
+    ) -> list[Any]:
+        """
+        Send a request and return the body of its signed response.
+
+        Raises:
+            DeliveryFailed: No answer, a bad one, or a refusal.
+        """
+        peer = self._local.views.peers.get(peer_id)
+        if peer is None:
+            message = "it is not known here any more"
+            raise DeliveryFailed(message)
+        request = Message(
+            kind=kind,
+            sender=self._local.peer.peer_id,
+            recipient=peer_id,
+            body=list(body),
+            sent_at_ms=self._clock.now_us() // US_PER_MS,
+            nonce=self._randomness.token(REQUEST_NONCE_BYTES),
+        )
+        frame = seal_request(self._local.signer, request)
+        try:
+            answer = await self._transport.post(peer.claimed_address, MESSAGE_PATH, frame)
+            key = (peer_id, peer.public_key)
+            response = open_response(answer, frame, key, request.sender)
+        except TransportFailed as failure:
+            raise DeliveryFailed(str(failure)) from None
+        except MalformedFrame as failure:
+            message = f"what answers there is not this peer: {failure}"
+            raise DeliveryFailed(message) from None
+        if response.kind != expected:
+            message = "it does not know this agent; add it again from either side"
+            raise DeliveryFailed(message)
+        return response.body

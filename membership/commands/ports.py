@@ -54,3 +54,39 @@ class DestinationStatus:
     failing_since_us: UnixUs = UnixUs(0)
     next_attempt_at_us: UnixUs = UnixUs(0)
     last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerHealth:
+    """
+    This agent's opinion of one peer; refuted by any sign of life.
+
+    Attributes:
+        reachable: None before the first contact since the start.
+        last_seen_us: When it last answered or wrote, 0 for not since the start.
+        round_trip_s: How long its last answer took.
+        digest_equal: Whether it knew the same as this agent when they last compared.
+    """
+
+    reachable: bool | None
+    last_seen_us: UnixUs
+    round_trip_s: float | None
+    digest_equal: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfHealth:
+    """
+    This agent's opinion of itself.
+
+    Attributes:
+        loop_lag_s: How late its event loop ran at worst in the last half minute.
+        is_slow: That is late enough for it to misjudge others.
+        is_cut_off: Nobody that it tried lately answered.
+        identity_conflict: Who else signs with its key, as a sentence; empty for nobody.
+    """
+
+    loop_lag_s: float
+    is_slow: bool
+    is_cut_off: bool
+    identity_conflict: str

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from membership.commands.handlers import Decision, WriteState, decide
 from membership.commands.messages import Origin, Receipt, Request
 from membership.commands.ports import Clock, IdSource
+from membership.domain.cluster import Cluster
 from membership.domain.errors import MembershipError
 from membership.domain.events import (
     Event,
@@ -183,9 +184,8 @@ class CommandProcessor:
         )
 
 
-def all_seats(state: WriteState) -> SeatChanges:
+def all_seats(cluster: Cluster) -> SeatChanges:
     """Return the whole table of seats as the model has it; for `membership rebuild`."""
-    cluster = state.cluster
     return SeatChanges(
         taken=[
             Seat(peer_id, cluster.peers[peer_id].address, key)

@@ -2,7 +2,7 @@
 The handshake: how two agents that hold one licence come to know each other.
 
     initiator                                        responder
-      │  hello: versions, nonce, address dialled, record │
+      │  hello: versions, nonce, intent, address, record │
       ├─────────────────────────────────────────────────►│
       │  challenge: version, nonce, record,              │  remembers nothing
       │             signature, licence proof, cookie     │
@@ -39,6 +39,7 @@ from dataclasses import dataclass
 
 from membership.domain.events import HandshakeEvidence
 from membership.domain.record import PeerRecord
+from membership.domain.admission import Admission
 from membership.domain.errors import InvalidAddress
 from membership.domain.values import parse_address
 from membership.peering.records import open_record
@@ -79,28 +80,40 @@ RECEIPT_TYPE = "application/vnd.membership.handshake-receipt.v1+msgpack"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello:
-    """The first message, parsed; *frame* holds it exactly as it came."""
+    """
+    The first message, parsed; *frame* holds it exactly as it came.
+
+    Attributes:
+        intent: Why the initiator asks: `operator`, somebody named this agent to it, or
+            `discovered`, it heard of this agent from another peer.
+    """
 
     versions: list[int]
     nonce: bytes
+    intent: str
     dialled: str
     record: PeerRecord
     frame: bytes
 
 
-def encode_hello(nonce: bytes, dialled: str, signed_record: bytes) -> bytes:
+def encode_hello(nonce: bytes, intent: str, dialled: str, signed_record: bytes) -> bytes:
     """Return a hello to whoever answers at the address *dialled*."""
-    return pack([_HELLO, [PROTOCOL_VERSION], nonce, dialled, signed_record])
+    return pack([_HELLO, [PROTOCOL_VERSION], nonce, intent, dialled, signed_record])
 
 
 def open_hello(frame: bytes) -> Hello:
     """Return the hello in *frame*; raises `MalformedFrame`."""
-    kind, versions, nonce, dialled, signed = unpack(frame, (str, list, bytes, str, bytes))
+    kind, versions, nonce, intent, dialled, signed = unpack(
+        frame, (str, list, bytes, str, str, bytes)
+    )
     _expect(kind, _HELLO)
     if len(versions) > _MAX_VERSIONS:
         message = "it offers too many versions"
         raise MalformedFrame(message)
     check_shape(versions, [int] * len(versions))
+    if intent not in (Admission.OPERATOR, Admission.DISCOVERED):
+        message = "its intent is unknown"
+        raise MalformedFrame(message)
     try:
         parse_address(dialled)
     except InvalidAddress as error:
@@ -108,6 +121,7 @@ def open_hello(frame: bytes) -> Hello:
     return Hello(
         versions=versions,
         nonce=sized(nonce, NONCE_BYTES, "a nonce"),
+        intent=intent,
         dialled=dialled,
         record=open_record(signed),
         frame=frame,

@@ -33,13 +33,19 @@ FINISH_PAUSE_S = 0.2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """Whom to add, and why."""
+    """
+    Whom to add, and why.
+
+    Attributes:
+        expected: Who has to answer there; None for whoever does.
+    """
 
     address: Address
     how: Admission
     origin: Origin
     label: str = ""
     introduced_by: PeerId | None = None
+    expected: PeerId | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,10 +72,14 @@ class Initiator:
         if seated is not None:
             raise PeerAlreadyInCluster(seated.peer_id, "address")
         nonce = self.randomness.token(NONCE_BYTES)
-        hello = handshake.encode_hello(nonce, errand.address, self.local.record())
+        hello = handshake.encode_hello(
+            nonce, errand.how.value, errand.address, self.local.record()
+        )
         challenge = self._open_challenge(await self._ask(errand.address, HELLO_PATH, hello))
         transcript = handshake.transcript_of(hello, challenge.nonce, challenge.record.signed)
         self._verify(challenge, transcript)
+        if errand.expected not in (None, challenge.record.peer_id):
+            raise HandshakeFailed("other_identity", "another agent answers there")
         candidate = Candidate(record=challenge.record, how=errand.how)
         async with self._seat_kept(candidate, errand.origin):
             await self._finish(errand.address, hello, challenge, transcript)

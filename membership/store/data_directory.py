@@ -187,11 +187,6 @@ class DataDirectory:
             if not (retired.parent / self.database.name).exists():
                 self.retire(PeerId(retired.parent.name))
                 return
-        message = (
-            f"{self.database} is there without its identity.json; restore that file from a "
-            "backup, or move the database away to start anew"
-        )
-        raise DataDirectoryUnusable(message)
 
     def _read_private(self, path: Path) -> bytes:
         with self._explained():

@@ -1,0 +1,160 @@
+"""
+What this agent knows of every peer, and how to compare it with what another agent knows.
+
+The log holds the newest record of everybody who has or had a seat here. Beside it the book
+remembers, in memory, the newest records of peers without one: strangers that a member told of,
+and newer records of peers that were removed here. They change nothing; they let this agent pass
+them on, find them (see `membership.peering.discovery`) and agree with others on what is known.
+
+Two agents compare by digest. Every peer counts with the hash of its id, version and whether it has
+left, added up in one of 256 buckets by its id. Addition makes the digest independent of order and
+lets one change cost one subtraction and one addition. That it is no cryptographic set hash does
+not matter: whoever could forge a collision could as well answer with somebody else's digest.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from membership.domain.events import PeerEvent, RecordedEvent
+from membership.domain.peer import Peer, PeerStatus
+from membership.domain.record import PeerRecord
+from membership.domain.values import PeerId, ulid_bytes
+from membership.peering.local import LocalAgent
+
+BUCKETS = 256
+BUCKET_BYTES = 8
+DIGEST_BYTES = 16
+MAX_UNSEATED = 4_096
+_MODULUS = 1 << (8 * BUCKET_BYTES)
+
+
+class Standing(NamedTuple):
+    """How far a peer is known; the greater standing wins. A peer that left has version 0."""
+
+    left: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """A record of a peer without a seat here, and the member that brought it."""
+
+    record: PeerRecord
+    bringer: PeerId
+
+
+class RecordBook:
+    """Everybody's newest record, with an incremental digest; on the event loop only."""
+
+    def __init__(self, local: LocalAgent) -> None:
+        self._local = local
+        self._standings: dict[PeerId, Standing] = {}
+        self._members: list[set[PeerId]] = [set() for _ in range(BUCKETS)]
+        self._sums = [0] * BUCKETS
+        self._unseated: dict[PeerId, Introduction] = {}
+
+    def start(self) -> None:
+        """Read everybody from the views."""
+        for peer in self._local.views.peers.everyone():
+            self._refresh(peer.peer_id)
+
+    def on_events(self, events: Iterable[RecordedEvent]) -> None:
+        """Follow the log."""
+        for peer_id in {r.event.peer_id for r in events if isinstance(r.event, PeerEvent)}:
+            self._refresh(peer_id)
+
+    def note(self, record: PeerRecord, bringer: PeerId) -> bool:
+        """Remember a record of a peer without a seat; return whether it is news."""
+        peer_id = record.peer_id
+        known = self._standings.get(peer_id)
+        if known is not None and _standing_of(record) <= known:
+            return False
+        if peer_id not in self._unseated and len(self._unseated) >= MAX_UNSEATED:
+            return False
+        self._unseated[peer_id] = Introduction(record, bringer)
+        self._refresh(peer_id)
+        return True
+
+    def introduction(self, peer_id: PeerId) -> Introduction | None:
+        """Return the newest record of a peer that has no seat here."""
+        return self._unseated.get(peer_id)
+
+    def standing(self, peer_id: PeerId) -> Standing | None:
+        """Return how far a peer is known, None for not at all."""
+        return self._standings.get(peer_id)
+
+    def signed_record(self, peer_id: PeerId) -> bytes | None:
+        """Return a peer's newest record as it travels."""
+        unseated = self._unseated.get(peer_id)
+        if unseated is not None:
+            return unseated.record.signed
+        peer = self._local.views.peers.get(peer_id)
+        if peer is None:
+            return None
+        return self._local.record() if peer.is_local else peer.record
+
+    def digest(self) -> bytes:
+        """Return 16 bytes that are equal for agents that know the same."""
+        return hashlib.blake2b(self.buckets(), digest_size=DIGEST_BYTES).digest()
+
+    def buckets(self) -> bytes:
+        """Return the sums of all buckets, 8 bytes each."""
+        return b"".join(total.to_bytes(BUCKET_BYTES, "big") for total in self._sums)
+
+    def in_buckets(self, indexes: Sequence[int]) -> Mapping[PeerId, Standing]:
+        """Return who is known in some buckets, and how far."""
+        return {
+            peer_id: self._standings[peer_id]
+            for index in indexes
+            for peer_id in sorted(self._members[index])
+        }
+
+    def differing(self, other_buckets: bytes) -> list[int]:
+        """Return the indexes of the buckets that differ from another agent's."""
+        ours = self.buckets()
+        return [
+            index
+            for index in range(BUCKETS)
+            if ours[index * BUCKET_BYTES : (index + 1) * BUCKET_BYTES]
+            != other_buckets[index * BUCKET_BYTES : (index + 1) * BUCKET_BYTES]
+        ]
+
+    def _refresh(self, peer_id: PeerId) -> None:
+        peer = self._local.views.peers.get(peer_id)
+        standings = [] if peer is None else [_standing_here(peer)]
+        unseated = self._unseated.get(peer_id)
+        if unseated is not None:
+            standing = _standing_of(unseated.record)
+            if peer is not None and (peer.is_active or standing <= standings[0]):
+                del self._unseated[peer_id]
+            else:
+                standings.append(standing)
+        self._replace(peer_id, max(standings))
+
+    def _replace(self, peer_id: PeerId, standing: Standing) -> None:
+        raw = ulid_bytes(peer_id)
+        index = raw[-1]
+        before = self._standings.get(peer_id)
+        total = self._sums[index] + _hash(raw, standing)
+        if before is not None:
+            total -= _hash(raw, before)
+        self._sums[index] = total % _MODULUS
+        self._standings[peer_id] = standing
+        self._members[index].add(peer_id)
+
+
+def _standing_here(peer: Peer) -> Standing:
+    if peer.status is PeerStatus.LEFT:
+        return Standing(left=True, version=0)
+    return Standing(left=False, version=peer.version if peer.is_local else peer.subject_version)
+
+
+def _standing_of(record: PeerRecord) -> Standing:
+    return Standing(left=record.left, version=0 if record.left else record.subject_version)
+
+
+def _hash(raw_id: bytes, standing: Standing) -> int:
+    data = raw_id + standing.version.to_bytes(8, "big") + bytes([standing.left])
+    return int.from_bytes(hashlib.blake2b(data, digest_size=BUCKET_BYTES).digest(), "big")

@@ -1,0 +1,91 @@
+"""
+Records that arrive, by whatever way, and what this agent makes of them.
+
+Every record is verified on its own, whoever brings it; then the write side decides what it
+changes, and only after that is on disk does anybody hear of it.
+
+An active peer may bring anybody's record. A peer that was removed here, or has left, may only
+speak of itself, and of its leaving at that: everything else is acknowledged and changes nothing,
+so that it stops asking.
+"""
+
+import logging
+from collections.abc import Callable
+
+from membership.commands.bus import CommandBus
+from membership.commands.messages import ObserveRecord, Origin
+from membership.domain.events import Actor
+from membership.domain.record import PeerRecord, Verdict
+from membership.domain.values import PeerId
+from membership.peering.book import Introduction, RecordBook
+from membership.peering.local import LocalAgent
+from membership.peering.records import open_record
+
+log = logging.getLogger(__name__)
+
+
+class RecordIntake:
+    """
+    Takes records in.
+
+    Args:
+        on_introduction: Called when a stranger's record is news.
+        on_conflict: Called with a record of this very agent that it did not sign.
+    """
+
+    def __init__(
+        self,
+        local: LocalAgent,
+        bus: CommandBus,
+        book: RecordBook,
+        *,
+        on_introduction: Callable[[Introduction], None],
+        on_conflict: Callable[[PeerRecord, PeerId], None],
+    ) -> None:
+        self._local = local
+        self._bus = bus
+        self._book = book
+        self._on_introduction = on_introduction
+        self._on_conflict = on_conflict
+
+    async def take(
+        self, signed: bytes, bringer: PeerId, *, source: str, correlation_id: str
+    ) -> tuple[PeerRecord, Verdict]:
+        """
+        Return a record as it was read, and what became of it.
+
+        Raises:
+            MalformedFrame: It is no record, or not signed by its key; nothing changed.
+            StoreUnavailable: It cannot be written now.
+        """
+        record = open_record(signed)
+        if not self._may_bring(bringer, record):
+            return record, Verdict.REMOVED_HERE
+        origin = Origin(
+            actor=Actor(kind="peer", id=bringer),
+            occurred_at_us=record.issued_at_us,
+            source=source,
+            correlation_id=correlation_id,
+        )
+        receipt = await self._bus.submit(ObserveRecord(record=record), origin)
+        verdict = Verdict(str(receipt.result))
+        self._follow_up(record, verdict, bringer)
+        return record, verdict
+
+    def _may_bring(self, bringer: PeerId, record: PeerRecord) -> bool:
+        peer = self._local.views.peers.get(bringer)
+        if peer is None:
+            return False
+        return peer.is_active or (record.left and record.peer_id == bringer)
+
+    def _follow_up(self, record: PeerRecord, verdict: Verdict, bringer: PeerId) -> None:
+        match verdict:
+            case Verdict.UNKNOWN_PEER:
+                if self._book.note(record, bringer):
+                    self._on_introduction(Introduction(record, bringer))
+            case Verdict.REMOVED_HERE:
+                self._book.note(record, bringer)
+            case Verdict.IDENTITY_CONFLICT:
+                self._on_conflict(record, bringer)
+            case Verdict.EQUIVOCATION:
+                log.warning("%s signed two records of one version", record.peer_id)

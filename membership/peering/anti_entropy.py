@@ -18,22 +18,24 @@ that it is back. The rounds of different agents drift apart by chance.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from membership.commands.ports import Randomness
+from membership.domain.admission import Admission
+from membership.domain.events import PeerAdded, RecordedEvent
 from membership.domain.values import PeerId, ulid_bytes, ulid_text
 from membership.peering.book import BUCKET_BYTES, BUCKETS, DIGEST_BYTES, RecordBook, Standing
 from membership.peering.envelope import ID_BYTES
 from membership.peering.health import Health
 from membership.peering.intake import RecordIntake
 from membership.peering.local import LocalAgent
-from membership.peering.messenger import DeliveryFailed, Messenger
+from membership.peering.messenger import RECORDS, VERDICTS, DeliveryFailed, Messenger
 from membership.peering.wire import MAX_FRAME_BYTES, MalformedFrame, check_shape, sized
 from membership.store.errors import StoreError
 from membership.store.writer import WriterStopped
 
-DIGEST, SUMMARY, RECORDS, VERDICTS = "digest", "summary", "records", "verdicts"
+DIGEST, SUMMARY = "digest", "summary"
 ROUND_S = 10.0
 ROUND_SPREAD = 0.2
 FIRST_ROUND_S = 2.0
@@ -63,19 +65,37 @@ class AntiEntropy:
         self._messenger = messenger
         self._health = health
         self._randomness = randomness
+        self._acquaintances: asyncio.Queue[PeerId] = asyncio.Queue()
+
+    def on_events(self, events: Iterable[RecordedEvent]) -> None:
+        """Exchange at once with whom an operator added: two clusters may just have met."""
+        for recorded in events:
+            event = recorded.event
+            if isinstance(event, PeerAdded) and event.how == Admission.OPERATOR:
+                self._acquaintances.put_nowait(event.peer_id)
 
     async def run(self) -> None:
         """Run rounds for ever."""
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(self._randomness.uniform(0.0, FIRST_ROUND_S))
+        due_s = loop.time() + self._randomness.uniform(0.0, FIRST_ROUND_S)
         unreachable_due_s = loop.time() + UNREACHABLE_EVERY_S
         while True:
+            await self._meet_acquaintances(due_s)
             await self._round(self._pick(reachable=True))
             if loop.time() >= unreachable_due_s:
                 unreachable_due_s = loop.time() + UNREACHABLE_EVERY_S
                 await self._round(self._pick(reachable=False))
             spread = self._randomness.uniform(1 - ROUND_SPREAD, 1 + ROUND_SPREAD)
-            await asyncio.sleep(ROUND_S * spread)
+            due_s = loop.time() + ROUND_S * spread
+
+    async def _meet_acquaintances(self, until_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        while (wait_s := until_s - loop.time()) > 0:
+            try:
+                partner = await asyncio.wait_for(self._acquaintances.get(), wait_s)
+            except TimeoutError:
+                return
+            await self._round(partner)
 
     def _pick(self, *, reachable: bool) -> PeerId | None:
         candidates = [

@@ -14,7 +14,6 @@ The idea of doubting oneself first: A. Dadgar et al., "Lifeguard", 2017.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from membership.commands.ports import Clock, PeerHealth, SelfHealth
@@ -126,8 +125,3 @@ class Health:
 
     def _opinion(self, peer_id: PeerId) -> _Opinion:
         return self._opinions.setdefault(peer_id, _Opinion())
-
-
-def unreachable(health: Health, peer_ids: Sequence[PeerId]) -> list[PeerId]:
-    """Return those of *peer_ids* that this agent cannot reach."""
-    return [peer_id for peer_id in peer_ids if not health.is_reachable(peer_id)]

@@ -1,44 +1,36 @@
 """
-What other agents send, and what this one makes of it.
+What other agents send, and how it is answered.
 
-A known peer delivers records. Every record is verified on its own, whoever brings it; then the
-write side decides what it changes. The answer says for each record what became of it, signed, and
-only after the change is on disk: it is what the sender's cursor moves on.
-
-An active peer may pass on anybody's record. A peer that was removed here, or has left, may only
-speak of itself, and of its leaving at that: everything else is acknowledged and changes nothing,
-so that it stops asking. A sender that is unknown here is told so, unsigned in effect, since it has
-no key for the answer to matter to.
+A request is opened with the key that is recorded for its sender, carried out by whoever its kind
+concerns, and answered with a signature. The answer to a delivery says for each record what became
+of it, after the change is on disk: it is what the sender's cursor moves on. A sender that is
+unknown here is told so, and learns nothing else.
 """
 
-import logging
 from typing import Any
 
-from membership.commands.bus import CommandBus
-from membership.commands.messages import ObserveRecord, Origin
-from membership.domain.events import Actor
-from membership.domain.peer import Peer
-from membership.domain.record import PeerRecord, Verdict
 from membership.domain.values import PeerId, PublicKey, ulid_bytes
+from membership.peering.anti_entropy import DIGEST, MAX_RECORDS, SUMMARY, AntiEntropy
 from membership.peering.envelope import Message, UnknownSender, open_request, seal_response
+from membership.peering.health import Health
+from membership.peering.intake import RecordIntake
 from membership.peering.local import LocalAgent
-from membership.peering.records import open_record
+from membership.peering.messenger import RECORDS, VERDICTS
 from membership.peering.wire import MalformedFrame, check_shape
 
-RECORDS = "records"
-VERDICTS = "verdicts"
 REFUSED = "refused"
-MAX_RECORDS = 128
-
-log = logging.getLogger(__name__)
 
 
 class Inbox:
     """Opens messages of known peers and carries out what they ask."""
 
-    def __init__(self, local: LocalAgent, bus: CommandBus) -> None:
+    def __init__(
+        self, local: LocalAgent, intake: RecordIntake, anti_entropy: AntiEntropy, health: Health
+    ) -> None:
         self._local = local
-        self._bus = bus
+        self._intake = intake
+        self._anti_entropy = anti_entropy
+        self._health = health
 
     async def receive(self, frame: bytes, source: str) -> tuple[bytes, PeerId | None]:
         """
@@ -52,39 +44,35 @@ class Inbox:
             request = open_request(frame, self._local.peer.peer_id, self._key_of)
         except UnknownSender as unknown:
             return self._respond(frame, unknown.peer_id, REFUSED, ["unknown_sender"]), None
-        if request.kind != RECORDS:
-            body = ["unknown_kind"]
-            return self._respond(frame, request.sender, REFUSED, body), request.sender
-        verdicts = await self._take(request, source)
-        return self._respond(frame, request.sender, VERDICTS, verdicts), request.sender
+        self._health.heard(request.sender)
+        kind, body = await self._carry_out(request, source)
+        return self._respond(frame, request.sender, kind, body), request.sender
+
+    async def _carry_out(self, request: Message, source: str) -> tuple[str, list[Any]]:
+        if request.kind == RECORDS:
+            return VERDICTS, await self._take(request, source)
+        if request.kind not in (DIGEST, SUMMARY):
+            return REFUSED, ["unknown_kind"]
+        sender = self._local.views.peers.get(request.sender)
+        if sender is None or not sender.is_active:
+            return REFUSED, ["not_a_member"]
+        if request.kind == DIGEST:
+            return DIGEST, self._anti_entropy.answer_digest(request.sender, request.body)
+        return SUMMARY, self._anti_entropy.answer_summary(request.body)
 
     async def _take(self, request: Message, source: str) -> list[Any]:
         if len(request.body) > MAX_RECORDS:
             message = f"a message holds at most {MAX_RECORDS} records"
             raise MalformedFrame(message)
         check_shape(request.body, [bytes] * len(request.body))
-        records = [open_record(signed) for signed in request.body]
-        return [
-            [ulid_bytes(record.peer_id), record.subject_version, verdict.value]
-            for record in records
-            for verdict in [await self._observe(record, request, source)]
-        ]
-
-    async def _observe(self, record: PeerRecord, request: Message, source: str) -> Verdict:
-        sender = self._local.views.peers.get(request.sender)
-        if sender is None or not _may_bring(sender, record):
-            return Verdict.REMOVED_HERE
-        origin = Origin(
-            actor=Actor(kind="peer", id=request.sender),
-            occurred_at_us=record.issued_at_us,
-            source=source,
-            correlation_id=request.nonce.hex(),
-        )
-        receipt = await self._bus.submit(ObserveRecord(record=record), origin)
-        verdict = Verdict(str(receipt.result))
-        if verdict in (Verdict.IDENTITY_CONFLICT, Verdict.EQUIVOCATION):
-            log.warning("%s: a record of %s from %s", verdict, record.peer_id, request.sender)
-        return verdict
+        verdicts = []
+        for signed in request.body:
+            record, verdict = await self._intake.take(
+                signed, request.sender, source=source, correlation_id=request.nonce.hex()
+            )
+            subject = ulid_bytes(record.peer_id)
+            verdicts.append([subject, record.subject_version, verdict.value])
+        return verdicts
 
     def _key_of(self, peer_id: PeerId) -> PublicKey | None:
         peer = self._local.views.peers.get(peer_id)
@@ -95,7 +83,3 @@ class Inbox:
             kind=kind, sender=self._local.peer.peer_id, recipient=recipient, body=body
         )
         return seal_response(self._local.signer, response, frame)
-
-
-def _may_bring(sender: Peer, record: PeerRecord) -> bool:
-    return sender.is_active or (record.left and record.peer_id == sender.peer_id)

@@ -1,17 +1,20 @@
 """One signed message to one peer, and its signed answer."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from membership.commands.ports import Clock, Randomness
+from membership.domain.peer import Peer
 from membership.domain.record import Verdict
 from membership.domain.values import PeerId, ulid_bytes
 from membership.peering.envelope import REQUEST_NONCE_BYTES, Message, open_response, seal_request
-from membership.peering.inbox import RECORDS, VERDICTS
+from membership.peering.health import Health
 from membership.peering.local import LocalAgent
 from membership.peering.transport import MESSAGE_PATH, Transport, TransportFailed
 from membership.peering.wire import MalformedFrame
 
+RECORDS, VERDICTS = "records", "verdicts"
 US_PER_MS = 1_000
 
 
@@ -23,10 +26,17 @@ class Messenger:
     """Sends requests to known peers at the addresses of their newest records."""
 
     def __init__(
-        self, local: LocalAgent, transport: Transport, *, clock: Clock, randomness: Randomness
+        self,
+        local: LocalAgent,
+        transport: Transport,
+        health: Health,
+        *,
+        clock: Clock,
+        randomness: Randomness,
     ) -> None:
         self._local = local
         self._transport = transport
+        self._health = health
         self._clock = clock
         self._randomness = randomness
 
@@ -60,10 +70,23 @@ class Messenger:
         if peer is None:
             message = "it is not known here any more"
             raise DeliveryFailed(message)
+        sent_s = asyncio.get_running_loop().time()
+        try:
+            response = await self._exchange(peer, kind, body)
+        except DeliveryFailed:
+            self._health.failed(peer_id)
+            raise
+        self._health.answered(peer_id, asyncio.get_running_loop().time() - sent_s)
+        if response.kind != expected:
+            message = "it does not count this agent as a peer; add it again from either side"
+            raise DeliveryFailed(message)
+        return response.body
+
+    async def _exchange(self, peer: Peer, kind: str, body: Sequence[Any]) -> Message:
         request = Message(
             kind=kind,
             sender=self._local.peer.peer_id,
-            recipient=peer_id,
+            recipient=peer.peer_id,
             body=list(body),
             sent_at_ms=self._clock.now_us() // US_PER_MS,
             nonce=self._randomness.token(REQUEST_NONCE_BYTES),
@@ -71,14 +94,10 @@ class Messenger:
         frame = seal_request(self._local.signer, request)
         try:
             answer = await self._transport.post(peer.claimed_address, MESSAGE_PATH, frame)
-            key = (peer_id, peer.public_key)
-            response = open_response(answer, frame, key, request.sender)
+            key = (peer.peer_id, peer.public_key)
+            return open_response(answer, frame, key, request.sender)
         except TransportFailed as failure:
             raise DeliveryFailed(str(failure)) from None
         except MalformedFrame as failure:
             message = f"what answers there is not this peer: {failure}"
             raise DeliveryFailed(message) from None
-        if response.kind != expected:
-            message = "it does not know this agent; add it again from either side"
-            raise DeliveryFailed(message)
-        return response.body

@@ -1,23 +1,48 @@
 """The peer protocol, put together."""
 
-from collections.abc import Sequence
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from membership.commands.bus import CommandBus
 from membership.commands.messages import Origin, Receipt
-from membership.commands.ports import Clock, DestinationStatus, Randomness
+from membership.commands.ports import (
+    Clock,
+    DestinationStatus,
+    PeerHealth,
+    Randomness,
+    SelfHealth,
+)
 from membership.domain.admission import Admission
-from membership.domain.values import Address
+from membership.domain.events import PeerDeactivated, PeerRemoved, RecordedEvent
+from membership.domain.values import Address, PeerId
+from membership.peering.anti_entropy import AntiEntropy
+from membership.peering.book import Introduction, RecordBook
 from membership.peering.broadcaster import Broadcaster
+from membership.peering.discovery import Discovery
 from membership.peering.endpoint import PeerEndpoint
+from membership.peering.health import Health
 from membership.peering.inbox import Inbox
 from membership.peering.initiator import Errand, Initiator
+from membership.peering.intake import RecordIntake
 from membership.peering.invitations import Invitations
 from membership.peering.local import LocalAgent
 from membership.peering.messenger import Messenger
 from membership.peering.responder import Responder
+from membership.peering.sync import SyncReport, sync
 from membership.peering.transport import Transport
 from membership.store.rows import Delivery
+
+log = logging.getLogger(__name__)
+
+
+class DiscoveryMode(StrEnum):
+    """Whether this agent makes itself acquainted with the peers of its peers."""
+
+    TRANSITIVE = "transitive"
+    EXPLICIT = "explicit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +53,7 @@ class Surroundings:
     transport: Transport
     clock: Clock
     randomness: Randomness
+    discovery: DiscoveryMode = DiscoveryMode.TRANSITIVE
 
 
 class Peering:
@@ -39,32 +65,63 @@ class Peering:
     """
 
     def __init__(self, local: LocalAgent, around: Surroundings) -> None:
-        clock, randomness = around.clock, around.randomness
+        bus, clock, randomness = around.bus, around.clock, around.randomness
         invitations = Invitations()
-        messenger = Messenger(local, around.transport, clock=clock, randomness=randomness)
-        self._broadcaster = Broadcaster(
-            local, around.bus, messenger, clock=clock, randomness=randomness
+        self._local, self._bus, self._mode = local, bus, around.discovery
+        self._health = Health(clock)
+        self._book = RecordBook(local)
+        messenger = Messenger(
+            local, around.transport, self._health, clock=clock, randomness=randomness
         )
+        self._broadcaster = Broadcaster(local, bus, messenger, clock=clock, randomness=randomness)
         self._initiator = Initiator(
             local=local,
-            bus=around.bus,
+            bus=bus,
             transport=around.transport,
             clock=clock,
             randomness=randomness,
             invitations=invitations,
         )
+        self._discovery = Discovery(local, self._book, self._initiator, randomness)
+        intake = RecordIntake(
+            local,
+            bus,
+            self._book,
+            on_introduction=self._introduced,
+            on_conflict=self._health.conflicted,
+        )
+        self._anti_entropy = AntiEntropy(
+            local, self._book, intake, messenger, self._health, randomness
+        )
         self.endpoint = PeerEndpoint(
-            Responder(local, around.bus, randomness, invitations),
-            Inbox(local, around.bus),
+            Responder(
+                local,
+                bus,
+                randomness,
+                invitations,
+                accepts_discovery=around.discovery is DiscoveryMode.TRANSITIVE,
+            ),
+            Inbox(local, intake, self._anti_entropy, self._health),
             self._broadcaster,
         )
+        self._loops: list[asyncio.Task[None]] = []
 
     def start(self, deliveries: Sequence[Delivery]) -> None:
-        """Begin to tell others what they have not heard yet."""
+        """Begin to tell others what they have not heard, and to ask them what this agent has not."""
+        self._book.start()
+        self._bus.subscribe(self._on_events)
         self._broadcaster.start(deliveries)
+        self._loops = [
+            self._spawn(self._anti_entropy.run(), "anti-entropy"),
+            self._spawn(self._health.watch_loop(), "loop watch"),
+        ]
 
     async def stop(self) -> None:
         """Cancel and await every background task."""
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._discovery.stop()
         await self._broadcaster.stop()
 
     async def add_peer(self, address: Address, label: str, origin: Origin) -> Receipt:
@@ -72,6 +129,41 @@ class Peering:
         errand = Errand(address=address, how=Admission.OPERATOR, origin=origin, label=label)
         return await self._initiator.add(errand)
 
+    async def sync(self, wait_s: float) -> SyncReport:
+        """Compare with every peer now, and again until all agree or *wait_s* is over."""
+        peers = [p.peer_id for p in self._local.views.peers.active() if not p.is_local]
+        return await sync(self._anti_entropy, peers, wait_s)
+
     def destinations(self) -> Sequence[DestinationStatus]:
         """Return how far each peer has heard of this agent's own changes."""
         return self._broadcaster.destinations()
+
+    def health_of(self, peer_id: PeerId) -> PeerHealth:
+        """Return this agent's opinion of a peer."""
+        return self._health.of(peer_id)
+
+    def health_of_self(self) -> SelfHealth:
+        """Return this agent's opinion of itself."""
+        return self._health.of_self()
+
+    def _introduced(self, introduction: Introduction) -> None:
+        if self._mode is DiscoveryMode.TRANSITIVE:
+            self._discovery.introduced(introduction)
+
+    def _on_events(self, events: Sequence[RecordedEvent]) -> None:
+        self._book.on_events(events)
+        self._discovery.on_events(events)
+        self._anti_entropy.on_events(events)
+        for recorded in events:
+            if isinstance(recorded.event, PeerRemoved | PeerDeactivated):
+                self._health.forget(recorded.event.peer_id)
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(_report_end)
+        return task
+
+
+def _report_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("the task %s ended", task.get_name(), exc_info=task.exception())

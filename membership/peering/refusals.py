@@ -31,6 +31,7 @@ EXPLANATIONS = {
     "deactivated": "the identity has left its cluster for good; it needs a new one "
     "(membership init --new-identity)",
     "expired": "the handshake took longer than its 10 seconds; try again",
+    "explicit": "that agent takes only peers that an operator names, not discovered ones",
     "key_changed": "the remote agent knows this identity with another key, and keys never change",
     "removed": "this agent was removed there; an operator of that agent has to add it again",
     "unavailable": "the remote agent cannot write to its disk now; try again later",

@@ -28,12 +28,19 @@ class Responder:
     """Answers hellos and finishes; remembers only what it has recorded."""
 
     def __init__(
-        self, local: LocalAgent, bus: CommandBus, randomness: Randomness, invitations: Invitations
+        self,
+        local: LocalAgent,
+        bus: CommandBus,
+        randomness: Randomness,
+        invitations: Invitations,
+        *,
+        accepts_discovery: bool,
     ) -> None:
         self._local = local
         self._bus = bus
         self._randomness = randomness
         self._invitations = invitations
+        self._accepts_discovery = accepts_discovery
         self._cookie_key = randomness.token(_KEY_BYTES)
         self._receipts: dict[bytes, tuple[int, bytes]] = {}
 
@@ -79,6 +86,8 @@ class Responder:
             raise HandshakeRefused("wrong_protocol")
         if hello.record.cluster_id != local.cluster_id:
             raise LicenseMismatch(local.cluster_id.hex(), hello.record.cluster_id.hex())
+        if hello.intent == Admission.DISCOVERED and not self._accepts_discovery:
+            raise HandshakeRefused("explicit")
         if hello.record.left or not local.peer.is_active:
             raise HandshakeRefused("deactivated")
 

@@ -41,7 +41,7 @@ def unpack(data: bytes, shape: Sequence[type | tuple[type, ...]]) -> list[Any]:
         message = f"a frame has at most {MAX_FRAME_BYTES} bytes, this one {len(data)}"
         raise MalformedFrame(message)
     try:
-        array = msgpack.unpackb(data, max_buffer_size=MAX_FRAME_BYTES)
+        array = msgpack.unpackb(data)
     except (ValueError, msgpack.UnpackException, RecursionError):
         message = "it is no msgpack"
         raise MalformedFrame(message) from None

@@ -52,7 +52,7 @@ class Verdict(StrEnum):
     KEY_CHANGED = "key_changed"
     EQUIVOCATION = "equivocation"
     IDENTITY_CONFLICT = "identity_conflict"
-    """A newer record of this very agent, which it did not sign: a twin, or a restored backup."""
+    """A newer record of this very agent that its log does not know: a twin, or an old backup."""
     OTHER_CLUSTER = "other_cluster"
 
 
@@ -83,9 +83,17 @@ def observe(cluster: Cluster, record: PeerRecord) -> Observation:
     if peer.public_key != record.public_key:
         return Observation(Verdict.KEY_CHANGED)
     if peer.is_local:
-        newer = record.subject_version > peer.subject_version or (record.left and peer.is_active)
-        return Observation(Verdict.IDENTITY_CONFLICT if newer else Verdict.DUPLICATE)
+        return _observe_own(peer, record)
     return _observe_remote(cluster, peer, record)
+
+
+def _observe_own(peer: Peer, record: PeerRecord) -> Observation:
+    """Take what this agent signed itself: in a life that a restored backup does not know of."""
+    if record.left and peer.is_active:
+        # Having left is final, also for an agent that has forgotten it.
+        return Observation(Verdict.APPLIED, [_deactivated(record)])
+    is_newer = record.subject_version > peer.subject_version and not record.left
+    return Observation(Verdict.IDENTITY_CONFLICT if is_newer else Verdict.DUPLICATE)
 
 
 def _observe_remote(cluster: Cluster, peer: Peer, record: PeerRecord) -> Observation:

@@ -36,6 +36,9 @@ class LocalAgent:
 
     def record(self) -> bytes:
         """Return its newest record, signed once a version."""
+        if self.peer.record:
+            # A backup was restored from before it left, and the others gave its farewell back.
+            return self.peer.record
         if self._signed_version != self.peer.version:
             self._signed = sign_record(self.signer, self.cluster_id, self.peer)
             self._signed_version = self.peer.version

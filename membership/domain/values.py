@@ -98,6 +98,8 @@ def parse_address(text: str) -> Address:
 
 def _canonical_host(text: str, host: str) -> str:
     if host.startswith("[") and host.endswith("]"):
+        if "%" in host:
+            raise InvalidAddress(text, "an interface name after % means nothing on other machines")
         try:
             return f"[{ipaddress.IPv6Address(host[1:-1])}]"
         except ValueError:

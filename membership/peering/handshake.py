@@ -58,6 +58,7 @@ PROOF_BYTES = 32
 COOKIE_BYTES = 32
 _HELLO, _CHALLENGE, _FINISH, _RECEIPT = "hello", "challenge", "finish", "receipt"
 _MAX_VERSIONS = 16
+_MAX_DEADLINE_MS = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,9 @@ def open_challenge(frame: bytes) -> Challenge:
         frame, (str, int, bytes, bytes, bytes, bytes, int, bytes)
     )
     _expect(kind, _CHALLENGE)
+    if not 0 <= deadline_ms <= _MAX_DEADLINE_MS:
+        message = "the deadline is out of range"
+        raise MalformedFrame(message)
     return Challenge(
         version=version,
         nonce=sized(nonce, NONCE_BYTES, "a nonce"),

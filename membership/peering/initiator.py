@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from membership.commands.bus import CommandBus
@@ -16,7 +16,12 @@ from membership.commands.messages import (
 )
 from membership.commands.ports import Clock, Randomness
 from membership.domain.admission import Admission, Candidate
-from membership.domain.errors import HandshakeFailed, LicenseMismatch, PeerAlreadyInCluster
+from membership.domain.errors import (
+    HandshakeFailed,
+    LicenseMismatch,
+    NodeLimitExceeded,
+    PeerAlreadyInCluster,
+)
 from membership.domain.values import Address, PeerId, UnixUs
 from membership.peering import handshake
 from membership.peering.handshake import Challenge
@@ -25,6 +30,8 @@ from membership.peering.local import LocalAgent
 from membership.peering.refusals import EXPLANATIONS, decode_refusal, is_refusal
 from membership.peering.transport import FINISH_PATH, HELLO_PATH, Transport, TransportFailed
 from membership.peering.wire import NONCE_BYTES, PROTOCOL_VERSION, MalformedFrame
+from membership.store.errors import StoreError
+from membership.store.writer import WriterStopped
 
 RESERVATION_US = 30_000_000
 FINISH_ATTEMPTS = 3
@@ -67,10 +74,7 @@ class Initiator:
             MembershipError: Refused here or there, or the other side could not be proved.
             StoreUnavailable: This agent cannot write now.
         """
-        await self.bus.submit(EnsureRoom(), errand.origin)
-        seated = self.local.views.peers.at_address(errand.address)
-        if seated is not None:
-            raise PeerAlreadyInCluster(seated.peer_id, "address")
+        await self._ensure_room(errand)
         nonce = self.randomness.token(NONCE_BYTES)
         hello = handshake.encode_hello(
             nonce, errand.how.value, errand.address, self.local.record()
@@ -95,6 +99,17 @@ class Initiator:
                 errand.origin,
             )
 
+    async def _ensure_room(self, errand: Errand) -> None:
+        """Refuse before anybody is contacted; a full cluster that has the peer says that it has."""
+        seated = self.local.views.peers.at_address(errand.address)
+        try:
+            await self.bus.submit(EnsureRoom(), errand.origin)
+        except NodeLimitExceeded:
+            if seated is None:
+                raise
+        if seated is not None:
+            raise PeerAlreadyInCluster(seated.peer_id, "address")
+
     @asynccontextmanager
     async def _seat_kept(self, candidate: Candidate, origin: Origin) -> AsyncIterator[None]:
         until_us = UnixUs(self.clock.now_us() + RESERVATION_US)
@@ -102,7 +117,10 @@ class Initiator:
         try:
             yield
         finally:
-            await self.bus.submit(ReleaseSeat(peer_id=candidate.record.peer_id), origin)
+            # A log that fails now must not hide what became of the add; the seat is void anyway
+            # when its time is over.
+            with suppress(StoreError, WriterStopped):
+                await self.bus.submit(ReleaseSeat(peer_id=candidate.record.peer_id), origin)
 
     async def _ask(self, address: Address, path: str, frame: bytes) -> bytes:
         try:

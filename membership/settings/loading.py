@@ -1,4 +1,8 @@
-"""Defaults < configuration file < environment < flags."""
+"""
+Where settings come from: defaults < configuration file < environment < flags.
+
+An empty variable of the environment counts as not set.
+"""
 
 import difflib
 import tomllib
@@ -39,11 +43,19 @@ _SETTINGS = (
     _Setting("data_dir", "agent.data_dir", "MEMBERSHIP_DATA_DIR", values.parse_path, "--data-dir"),
     _Setting("listen", "agent.listen", "MEMBERSHIP_LISTEN", values.parse_listen, "--listen"),
     _Setting(
-        "advertise", "agent.advertise", "MEMBERSHIP_ADVERTISE", values.parse_advertise, "--advertise"
+        "advertise",
+        "agent.advertise",
+        "MEMBERSHIP_ADVERTISE",
+        values.parse_advertise,
+        "--advertise",
     ),
     _Setting("name", "agent.name", "MEMBERSHIP_NAME", values.parse_agent_name, "--name"),
     _Setting(
-        "license_file", "license.file", "MEMBERSHIP_LICENSE", values.parse_optional_path, "--license"
+        "license_file",
+        "license.file",
+        "MEMBERSHIP_LICENSE",
+        values.parse_optional_path,
+        "--license",
     ),
     _Setting(
         "trusted_issuers",
@@ -112,10 +124,10 @@ def _parsed(found: _Found) -> object:
         kind = 'a list of texts in quotes, for example ["…", "…"]'
     else:
         is_well_typed, kind = isinstance(value, str), "a text in quotes"
+    if not is_well_typed:
+        message = f"{found.where}: found {value!r}; write {kind}"
+        raise ConfigurationError(message)
     try:
-        if not is_well_typed:
-            message = f"found {value!r}; write {kind}"
-            raise ValueError(message)  # noqa: TRY301  answered like every other malformed value
         return setting.parse(value)
     except ValueError as error:
         message = f"{found.where}: {error}"
@@ -168,11 +180,16 @@ def _from_flags(flags: Mapping[str, str | None]) -> Iterator[_Found]:
 
 
 def _unknown(where: str, name: str, known: Iterable[str]) -> ConfigurationError:
-    names = sorted(known)
-    by_last_part = {other.rpartition(".")[2]: other for other in names}
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.75) or [
-        by_last_part[last]
-        for last in difflib.get_close_matches(name.rpartition(".")[2], by_last_part, n=1)
-    ]
-    hint = f"did you mean {close[0]}?" if close else f"write one of: {', '.join(names)}"
+    # Tables and the prefix of variables are left out of the comparison: they are alike in all.
+    by_last_word = {_last_word(other): other for other in known}
+    close = difflib.get_close_matches(_last_word(name), by_last_word, n=1)
+    hint = (
+        f"did you mean {by_last_word[close[0]]}?"
+        if close
+        else f"write one of: {', '.join(sorted(by_last_word.values()))}"
+    )
     return ConfigurationError(f"{where}: there is no such setting; {hint}")
+
+
+def _last_word(name: str) -> str:
+    return name.removeprefix(VARIABLE_PREFIX).rpartition(".")[2]

@@ -117,6 +117,7 @@ def _parse_network(text: str) -> Network:
 
 def one_of(*words: str) -> Callable[[str], str]:
     """Return a parser that takes one of *words*, in any case."""
+
     def parse(text: str) -> str:
         if text.lower() not in words:
             message = f"found {text!r}; write one of: {', '.join(words)}"

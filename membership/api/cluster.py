@@ -1,0 +1,90 @@
+"""The agent itself: who it is, how it stands, under which licence."""
+
+from aiohttp import web
+
+from membership.api import schema
+from membership.api.answers import answer, write_answer
+from membership.api.arrivals import origin_of, parameters, read_body
+from membership.api.context import CONTEXT, ApiContext
+from membership.api.guard import public, requires
+from membership.api.scopes import ADMIN, PEERS_READ
+from membership.api.tokens import public_jwk
+from membership.commands.messages import SaveDeliveries
+
+_NONE: frozenset[str] = frozenset()
+
+
+@public
+async def live(_: web.Request) -> web.Response:
+    """Answer that the process answers."""
+    return answer(schema.ALIVE)
+
+
+@public
+async def ready(request: web.Request) -> web.Response:
+    """Answer once the writer has answered too; nothing is written."""
+    await request.app[CONTEXT].bus.submit(SaveDeliveries())
+    return answer(schema.ALIVE)
+
+
+@public
+async def key_set(request: web.Request) -> web.Response:
+    """Answer the key that tokens are signed with (RFC 7517)."""
+    return answer(schema.encode_key_set([public_jwk(request.app[CONTEXT].signer.public_key)]))
+
+
+@public
+async def identity(request: web.Request) -> web.Response:
+    """Answer who this agent is."""
+    context = request.app[CONTEXT]
+    views = context.views
+    cluster_id = views.license.cluster_id
+    return answer(schema.encode_identity(views.peers.local, cluster_id, context.software))
+
+
+@requires(PEERS_READ)
+async def status(request: web.Request) -> web.Response:
+    """Answer how the agent stands, and what each other peer has heard of it."""
+    parameters(request, _NONE)
+    context = request.app[CONTEXT]
+    body = schema.encode_status(
+        context.views,
+        context.peering.destinations(),
+        context.clock.now_us(),
+        context.software,
+    )
+    return answer(body)
+
+
+@requires(PEERS_READ)
+async def get_license(request: web.Request) -> web.Response:
+    """Answer the licence and how much of it is used."""
+    parameters(request, _NONE)
+    return answer(_license(request.app[CONTEXT]))
+
+
+@requires(ADMIN)
+async def put_license(request: web.Request) -> web.Response:
+    """Install a renewed licence; the body is the document as it was issued."""
+    parameters(request, _NONE)
+    context, origin = request.app[CONTEXT], origin_of(request)
+    receipt = await context.install_license(await read_body(request), origin)
+    return write_answer(_license(context), receipt)
+
+
+def _license(context: ApiContext) -> bytes:
+    views = context.views
+    return schema.encode_license(
+        views.license, nodes=len(views.peers), now_us=context.clock.now_us()
+    )
+
+
+CLUSTER_ROUTES = (
+    web.get("/livez", live),
+    web.get("/readyz", ready),
+    web.get("/.well-known/jwks.json", key_set),
+    web.get("/v1/cluster/identity", identity),
+    web.get("/v1/cluster/status", status),
+    web.get("/v1/license", get_license),
+    web.put("/v1/license", put_license),
+)

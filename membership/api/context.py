@@ -1,0 +1,57 @@
+"""What the API needs of the agent, handed in by wiring."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiohttp import web
+
+from membership.commands.bus import CommandBus
+from membership.commands.messages import Origin, Receipt
+from membership.commands.ports import Clock, DestinationStatus, IdSource, Randomness
+from membership.domain.values import Address
+from membership.proof.signing import Signer
+from projections.views import Views
+
+
+class PeeringPort(Protocol):
+    """The part of the peer protocol that clients set off or look at."""
+
+    async def add_peer(self, address: Address, label: str, origin: Origin) -> Receipt:
+        """
+        Shake hands with the agent at *address* and seat it; *label* is empty for none.
+
+        The receipt holds its `PeerAdded`.
+
+        Raises:
+            MembershipError: Refused here or there, or the other side could not be proved.
+        """
+
+    def destinations(self) -> Sequence[DestinationStatus]:
+        """Return how far each peer has heard of this agent's own changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiContext:
+    """
+    The agent as the API sees it.
+
+    Attributes:
+        signer: The agent's own key; signs the tokens.
+        install_license: Verifies, saves and submits a raw licence document; raises
+            `LicenseInvalid`.
+        software: Name and version, such as `membership/0.1.0`.
+    """
+
+    views: Views
+    bus: CommandBus
+    clock: Clock
+    ids: IdSource
+    randomness: Randomness
+    signer: Signer
+    peering: PeeringPort
+    install_license: Callable[[bytes, Origin], Awaitable[Receipt]]
+    software: str
+
+
+CONTEXT: web.AppKey[ApiContext] = web.AppKey("context", ApiContext)

@@ -1,0 +1,50 @@
+"""Lists a page at a time: `limit`, `after`, and a `Link` to the next page."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from aiohttp import hdrs, web
+
+from membership.domain.errors import InvalidField
+
+PAGE_PARAMETERS = frozenset({"limit", "after"})
+MAX_LIMIT = 10_000
+
+T = TypeVar("T")
+
+
+def limit_in(given: Mapping[str, str]) -> int | None:
+    """Return `limit`, None when absent; raises `InvalidField`."""
+    text = given.get("limit")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LIMIT))):
+        raise InvalidField("limit", f"it is a whole number from 1 to {MAX_LIMIT}")
+    if not 1 <= int(text) <= MAX_LIMIT:
+        raise InvalidField("limit", f"it is a whole number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def after_in(given: Mapping[str, str], find: Callable[[str], T | None]) -> T | None:
+    """Return what `after` names, None when absent; raises `InvalidField`."""
+    text = given.get("after")
+    if text is None:
+        return None
+    found = find(text)
+    if found is None:
+        raise InvalidField("after", "nothing has this id; begin again without it")
+    return found
+
+
+def cut(items: Iterable[T], limit: int | None) -> tuple[Sequence[T], bool]:
+    """Return the first *limit* items, and whether there are more."""
+    page = list(items if limit is None else islice(items, limit + 1))
+    return page[:limit], limit is not None and len(page) > limit
+
+
+def link_next(request: web.Request, response: web.Response, last_id: str) -> None:
+    """Point to the page behind *last_id* (RFC 8288)."""
+    query = urlencode({**request.query, "after": last_id})
+    response.headers[hdrs.LINK] = f'<{request.path}?{query}>; rel="next"'

@@ -1,0 +1,275 @@
+"""
+The API's JSON: every key that is read or written, and nothing else.
+
+Instants are RFC 3339 in UTC, keys base64, cluster ids hexadecimal.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from membership.commands.ports import DestinationStatus
+from membership.domain.errors import InvalidField, InvalidRequest
+from membership.domain.license import US_PER_DAY, License
+from membership.domain.peer import Peer, PeerStatus
+from membership.domain.rfc3339 import rfc3339
+from membership.domain.service import Service
+from membership.domain.values import ClusterId, UnixUs
+from projections.views import Views
+
+PROTOCOL_VERSIONS = (1,)
+DELETED = b'{"deleted":true}'
+ALIVE = b'{"status":"ok"}'
+
+
+class Body(BaseModel):
+    """A request's body: only known fields, each of exactly its type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class NewPeer(Body):
+    """`POST /v1/peers`."""
+
+    address: str = Field(description="the remote agent's host:port")
+    name: str = Field("", description="a name as text")
+
+
+class PeerChanges(Body):
+    """`PUT /v1/peers/{id}`; a name that is not given stays."""
+
+    name: str = Field("", description="a name as text")
+
+
+class NewService(Body):
+    """`POST /v1/services`."""
+
+    name: str = Field(description="a name as text")
+    source_peer_id: str = Field(description="the id of a peer")
+    target_peer_id: str = Field(description="the id of another peer")
+
+
+B = TypeVar("B", bound=Body)
+
+
+def parse_body(model: type[B], raw: bytes) -> B:
+    """
+    Return the body in *raw*; no bytes at all are an empty object.
+
+    Raises:
+        InvalidRequest: It is no JSON object, or a field is missing, unknown, repeated or of
+            another type.
+    """
+    fields = _object(raw or b"{}")
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise _invalid_field(model, str(first["loc"][0]), first["type"]) from None
+
+
+def _object(raw: bytes) -> dict[str, Any]:
+    # orjson is the strict one about syntax, UTF-8 and lone surrogates; only the standard
+    # library tells that a key came twice.
+    try:
+        fields = orjson.loads(raw)
+        if isinstance(fields, dict):
+            json.loads(raw, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        message = f"the body is no JSON: {error}"
+        raise InvalidRequest(message) from None
+    if not isinstance(fields, dict):
+        message = "the body must be a JSON object, in braces"
+        raise InvalidRequest(message)
+    return fields
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise InvalidField(next(key for key in keys if keys.count(key) > 1), "give it once")
+    return fields
+
+
+def _invalid_field(model: type[Body], field: str, problem: str) -> InvalidField:
+    known = model.model_fields
+    if problem == "extra_forbidden":
+        return InvalidField(field, f"unknown field; known are: {', '.join(known)}")
+    wanted = known[field].description
+    return InvalidField(
+        field, f"it is missing; give {wanted}" if problem == "missing" else f"must be {wanted}"
+    )
+
+
+def json_array(bodies: Iterable[bytes]) -> bytes:
+    """Return the array of ready bodies."""
+    return b"[" + b",".join(bodies) + b"]"
+
+
+def encode_peer(peer: Peer) -> bytes:
+    """Return a peer as its six fields."""
+    return orjson.dumps(_peer(peer))
+
+
+def encode_peer_with_standing(peer: Peer) -> bytes:
+    """Return a peer that may be gone: its six fields, and where it stands."""
+    standing: dict[str, object] = {"is_active": peer.is_active, "version": peer.version}
+    if not peer.is_active:
+        left = peer.status is PeerStatus.LEFT
+        standing["deactivated_at" if left else "removed_at"] = rfc3339(peer.ended_at_us)
+    return orjson.dumps(_peer(peer) | standing)
+
+
+def encode_departure(local: Peer) -> bytes:
+    """Return what `DELETE /v1/peers/self` answers, at first and ever after."""
+    return orjson.dumps(
+        {
+            "peer_id": local.peer_id,
+            "version": local.version,
+            "is_active": local.is_active,
+            "deactivated_at": rfc3339(local.ended_at_us),
+        }
+    )
+
+
+def encode_service(service: Service, inactive_reason: str | None) -> bytes:
+    """Return a service; *inactive_reason* is None while it is active."""
+    return orjson.dumps(
+        {
+            "id": service.service_id,
+            "name": service.name,
+            "source_peer_id": service.source_peer_id,
+            "target_peer_id": service.target_peer_id,
+            "is_active": inactive_reason is None,
+            "inactive_reason": inactive_reason,
+            "created_at": rfc3339(service.created_at_us),
+        }
+    )
+
+
+def encode_license(license_: License, *, nodes: int, now_us: UnixUs) -> bytes:
+    """Return a licence, which has no secret here, and how much of it is used."""
+    return orjson.dumps(
+        {
+            "license_id": license_.license_id,
+            "revision": license_.revision,
+            "customer": license_.customer,
+            "issued_at": rfc3339(license_.issued_at_us),
+            "issuer": _base64(license_.issuer),
+            "cluster_id": license_.cluster_id.hex(),
+            **_usage(license_, nodes, now_us),
+        }
+    )
+
+
+def encode_identity(local: Peer, cluster_id: ClusterId, software: str) -> bytes:
+    """Return what an agent tells everybody about itself."""
+    return orjson.dumps(
+        {
+            "peer_id": local.peer_id,
+            "public_key": _base64(local.public_key),
+            "cluster_id": cluster_id.hex(),
+            "address": local.address,
+            "is_active": local.is_active,
+            "protocol_versions": PROTOCOL_VERSIONS,
+            "software": software,
+        }
+    )
+
+
+def encode_status(
+    views: Views, destinations: Sequence[DestinationStatus], now_us: UnixUs, software: str
+) -> bytes:
+    """Return how the agent, and what it has to tell other active peers, stands."""
+    local, license_ = views.peers.local, views.license
+    heard = [(views.peers.get(status.peer_id), status) for status in destinations]
+    return orjson.dumps(
+        {
+            "peer": _peer(local) | {"is_active": local.is_active, "version": local.version},
+            "cluster_id": license_.cluster_id.hex(),
+            "license": _usage(license_, len(views.peers), now_us),
+            "log_position": views.position,
+            "deliveries": [_delivery(peer, s) for peer, s in heard if peer and peer.is_active],
+            "software": software,
+        }
+    )
+
+
+def encode_key_set(keys: Sequence[Mapping[str, str]]) -> bytes:
+    """Return a JWK set (RFC 7517)."""
+    return orjson.dumps({"keys": keys})
+
+
+def encode_error(sentence: str, code: str, details: Mapping[str, object], request_id: str) -> bytes:
+    """Return the body of every error; *details* are left out when there are none."""
+    fields: dict[str, object] = {"error": sentence, "code": code}
+    if details:
+        fields["details"] = details
+    return orjson.dumps(fields | {"request_id": request_id})
+
+
+def encode_oauth_error(error: str, description: str, code: str, request_id: str) -> bytes:
+    """Return an error in the words of RFC 6749, section 5.2, and in ours."""
+    return orjson.dumps(
+        {"error": error, "error_description": description, "code": code, "request_id": request_id}
+    )
+
+
+def encode_access_token(token: str, scopes: Iterable[str], ttl_s: int) -> bytes:
+    """Return a new token as RFC 6749, section 5.1, wants it."""
+    return orjson.dumps(
+        {
+            "access_token": token,
+            "token_type": "Bearer",
+            "expires_in": ttl_s,
+            "scope": " ".join(scopes),
+        }
+    )
+
+
+def _peer(peer: Peer) -> dict[str, object]:
+    return {
+        "id": peer.peer_id,
+        "name": peer.name,
+        "public_key": _base64(peer.public_key),
+        "is_local": peer.is_local,
+        "address": peer.address,
+        "created_at": rfc3339(peer.created_at_us),
+    }
+
+
+def _usage(license_: License, nodes: int, now_us: UnixUs) -> dict[str, object]:
+    return {
+        "state": license_.state(now_us).value,
+        "expires_at": rfc3339(license_.expires_at_us),
+        "days_left": max(0, license_.expires_at_us - now_us) // US_PER_DAY,
+        "nodes": nodes,
+        "max_nodes": license_.max_nodes,
+    }
+
+
+def _delivery(peer: Peer, status: DestinationStatus) -> dict[str, object]:
+    return {
+        "peer_id": peer.peer_id,
+        "name": peer.name,
+        "address": peer.address,
+        "acked_version": status.acked_version,
+        "is_behind": status.is_behind,
+        "attempts": status.attempts,
+        "failing_since": _instant(status.failing_since_us),
+        "next_attempt_at": _instant(status.next_attempt_at_us),
+        "last_error": status.last_error,
+    }
+
+
+def _instant(at_us: UnixUs) -> str | None:
+    return rfc3339(at_us) if at_us else None
+
+
+def _base64(value: bytes) -> str:
+    return b64encode(value).decode()

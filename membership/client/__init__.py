@@ -1,0 +1,45 @@
+"""
+A client of the Peers API, for programs.
+
+    async with MembershipClient("http://127.0.0.1:8080", token) as client:
+        for peer in await client.list_peers():
+            print(peer.id, peer.name, peer.address)
+
+    ClientError           never raised itself
+    ├─ ApiError           the agent refused, with its status, code, message and details
+    ├─ ConnectionFailed   no answer came
+    └─ UnexpectedReply    an answer came that is none of an agent's
+"""
+
+from membership.client.client import MembershipClient
+from membership.client.errors import ApiError, ClientError, ConnectionFailed, UnexpectedReply
+from membership.client.replies import (
+    AccessToken,
+    ClusterStatus,
+    Delivery,
+    Departure,
+    Identity,
+    License,
+    LicenseUsage,
+    LocalPeer,
+    Peer,
+    Service,
+)
+
+__all__ = [
+    "AccessToken",
+    "ApiError",
+    "ClientError",
+    "ClusterStatus",
+    "ConnectionFailed",
+    "Delivery",
+    "Departure",
+    "Identity",
+    "License",
+    "LicenseUsage",
+    "LocalPeer",
+    "MembershipClient",
+    "Peer",
+    "Service",
+    "UnexpectedReply",
+]

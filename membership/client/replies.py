@@ -1,0 +1,179 @@
+"""
+What an agent answers, with the field names of its JSON.
+
+Instants are RFC 3339 texts in UTC, keys base64, cluster ids hexadecimal. Fields that this version
+does not know are left out, so that a newer agent may say more.
+"""
+
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A peer of the cluster."""
+
+    id: str
+    name: str
+    public_key: str
+    is_local: bool
+    address: str
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalPeer(Peer):
+    """The agent's own peer, which may have left."""
+
+    is_active: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Departure:
+    """The local peer has left the cluster, for good."""
+
+    peer_id: str
+    version: int
+    is_active: bool
+    deactivated_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A service between two peers; *inactive_reason* is a sentence while it is inactive."""
+
+    id: str
+    name: str
+    source_peer_id: str
+    target_peer_id: str
+    is_active: bool
+    inactive_reason: str | None
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicenseUsage:
+    """Where the licence stands: `valid`, `warning`, `grace` or `read_only`."""
+
+    state: str
+    expires_at: str
+    days_left: int
+    nodes: int
+    max_nodes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class License(LicenseUsage):
+    """The licence without its secret, and how much of it is used."""
+
+    license_id: str
+    revision: int
+    customer: str
+    issued_at: str
+    issuer: str
+    cluster_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What an agent tells everybody about itself."""
+
+    peer_id: str
+    public_key: str
+    cluster_id: str
+    address: str
+    is_active: bool
+    protocol_versions: tuple[int, ...]
+    software: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How far one peer has heard of the agent's own changes."""
+
+    peer_id: str
+    name: str
+    address: str
+    acked_version: int
+    is_behind: bool
+    attempts: int
+    failing_since: str | None
+    next_attempt_at: str | None
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterStatus:
+    """How an agent, its licence and its deliveries stand."""
+
+    peer: LocalPeer
+    cluster_id: str
+    license: LicenseUsage
+    log_position: int
+    deliveries: tuple[Delivery, ...]
+    software: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """A token and how long it lasts, in seconds."""
+
+    access_token: str = field(repr=False)
+    token_type: str
+    expires_in: int
+    scope: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """Something was removed."""
+
+    deleted: bool
+
+
+def decode(kind: type[R], value: object) -> R:
+    """
+    Return parsed JSON as *kind*, one of the classes here or a tuple of one.
+
+    Raises:
+        ValueError: It is something else; the message names the field.
+    """
+    decoded: R = _decode(kind, value, "the body")
+    return decoded
+
+
+def _decode(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401  any of the kinds
+    if is_dataclass(kind):
+        if isinstance(value, dict):
+            return kind(**_decode_fields(kind, value))
+    elif get_origin(kind) is tuple:
+        if isinstance(value, list):
+            return tuple(_decode(get_args(kind)[0], item, f"{where}[]") for item in value)
+    elif get_origin(kind) is UnionType:
+        [some] = [other for other in get_args(kind) if other is not NoneType]
+        return None if value is None else _decode(some, value, where)
+    elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    message = f"{where} is {type(value).__name__} where it should not be"
+    raise ValueError(message)
+
+
+def _decode_fields(kind: Any, value: dict[str, object]) -> dict[str, object]:  # noqa: ANN401
+    hints, decoded = _hints(kind), {}
+    for each in fields(kind):
+        if each.name in value:
+            decoded[each.name] = _decode(hints[each.name], value[each.name], each.name)
+        elif each.default is MISSING:
+            message = f"{each.name} is missing"
+            raise ValueError(message)
+    return decoded
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)

@@ -1,0 +1,187 @@
+"""Agents as processes: started from the command line, spoken to over HTTP, killed by signals."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import aiohttp
+
+STARTED_S = 30.0
+SETTLED_S = 60.0
+POLL_S = 0.05
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    **{key: value for key, value in os.environ.items() if not key.startswith("MEMBERSHIP_")},
+    "PYTHONPATH": str(ROOT),
+}
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def run_command(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run `membership` with *arguments* to its end."""
+    return subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "membership", *arguments],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=check,
+        timeout=STARTED_S,
+    )
+
+
+def issue_license(directory: Path, *, name: str = "license", max_nodes: int = 100) -> Path:
+    """Write a new licence into *directory* and return its path."""
+    out = directory / f"{name}.json"
+    run_command(
+        *("license", "issue", "--out", str(out), "--max-nodes", str(max_nodes)),
+        *("--days", "90", "--customer", "tests", "--issuer-key", str(directory / f"{name}.key")),
+    )
+    return out
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until *condition* holds; fails when it does not within a minute."""
+    async with asyncio.timeout(SETTLED_S):
+        while not await condition():
+            await asyncio.sleep(POLL_S)
+
+
+class AgentProcess:
+    """
+    One agent in a process of its own.
+
+    Attributes:
+        address: Where it listens and what it advertises.
+    """
+
+    def __init__(self, data_dir: Path, license_file: Path | None = None, *flags: str) -> None:
+        self.data_dir = data_dir
+        self.address = f"127.0.0.1:{free_port()}"
+        self._flags = [*flags]
+        if license_file is not None:
+            self._flags += ["--license", str(license_file)]
+        self._process: asyncio.subprocess.Process | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._token = ""
+
+    async def __aenter__(self) -> Self:
+        """Start it."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Kill it if it still runs."""
+        await self.kill()
+
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        """The running process."""
+        assert self._process is not None, "the agent is not running"
+        return self._process
+
+    async def start(self) -> None:
+        """Start the process and wait until it is ready."""
+        log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
+        with log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "membership", "serve"),
+                *("--data-dir", str(self.data_dir), "--listen", self.address, *self._flags),
+                env=ENVIRONMENT,
+                stdout=log,
+                stderr=log,
+            )
+        self._session = aiohttp.ClientSession()
+        await self._until_ready()
+        minted = await asyncio.to_thread(
+            run_command, "token", "--data-dir", str(self.data_dir), "--scope", "admin"
+        )
+        self._token = minted.stdout.strip()
+
+    async def _until_ready(self) -> None:
+        async def is_ready() -> bool:
+            assert self.process.returncode is None, self.read_log()
+            try:
+                status, _ = await self.call("GET", "/readyz", token="")
+            except aiohttp.ClientError:
+                return False
+            return status == 200
+
+        await eventually(is_ready)
+
+    def read_log(self) -> str:
+        """Return everything that the process wrote."""
+        return (self.data_dir.parent / f"{self.data_dir.name}.log").read_text()
+
+    async def signal(self, number: signal.Signals) -> None:
+        """Send a signal and wait for the end."""
+        self.process.send_signal(number)
+        await asyncio.wait_for(self.process.wait(), STARTED_S)
+        await self._forget()
+
+    async def kill(self) -> None:
+        """Kill the process with SIGKILL, if it runs."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        await self._forget()
+
+    async def _forget(self) -> None:
+        self._process = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Any]:
+        """Return status and JSON body of a request with an administrator's token."""
+        assert self._session is not None, "the agent is not running"
+        bearer = self._token if token is None else token
+        async with self._session.request(
+            method,
+            f"http://{self.address}{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {bearer}", **(headers or {})},
+        ) as response:
+            return response.status, await response.json(content_type=None)
+
+    async def peers(self) -> dict[str, dict[str, Any]]:
+        """Return the listed peers by id."""
+        status, body = await self.call("GET", "/v1/peers")
+        assert status == 200, body
+        return {peer["id"]: peer for peer in body}
+
+    async def local(self) -> dict[str, Any]:
+        """Return the agent's own peer."""
+        _, [body] = await self.call("GET", "/v1/peers?is_local=true")
+        assert isinstance(body, dict)
+        return body
+
+    async def add(self, other: "AgentProcess") -> dict[str, Any]:
+        """Add another agent by its address; fails unless it is added."""
+        status, body = await self.call("POST", "/v1/peers", {"address": other.address})
+        assert status == 201, body
+        assert isinstance(body, dict)
+        return body
+
+    async def lists(self, *peer_ids: str) -> bool:
+        """Return whether exactly these peers are listed."""
+        return set(await self.peers()) == set(peer_ids)

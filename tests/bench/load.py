@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from typing import cast
 
 WARM_UP_S = 0.5
 
@@ -29,8 +30,7 @@ class _Connection(asyncio.Protocol):
         self.closed = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._send()
 
     def connection_lost(self, error: Exception | None) -> None:

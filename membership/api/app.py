@@ -7,10 +7,13 @@ from aiohttp import web
 from membership.api.arrivals import MAX_BODY_BYTES
 from membership.api.cluster import CLUSTER_ROUTES
 from membership.api.context import CONTEXT, ApiContext
-from membership.api.guard import guard, required_scopes
+from membership.api.errors import MethodNotAllowed, NotFound
+from membership.api.guard import guarded, public
 from membership.api.oauth import TokenEndpoint
 from membership.api.peers import PEER_ROUTES
 from membership.api.services import SERVICE_ROUTES
+
+REST = "/{path:.*}"
 
 
 def create_app(context: ApiContext, peer_routes: Iterable[web.RouteDef] = ()) -> web.Application:
@@ -21,18 +24,30 @@ def create_app(context: ApiContext, peer_routes: Iterable[web.RouteDef] = ()) ->
         peer_routes: The peer protocol's, which authenticate and answer errors themselves.
     """
     tokens = web.post("/v1/oauth/token", TokenEndpoint(context).issue)
-    client_routes = [*PEER_ROUTES, *SERVICE_ROUTES, *CLUSTER_ROUTES, tokens]
-    unguarded = list(peer_routes)
-    app = web.Application(
-        middlewares=[
-            guard(
-                required_scopes(client_routes),
-                frozenset(route.handler for route in unguarded),
-                context,
-            )
-        ],
-        client_max_size=MAX_BODY_BYTES,
-    )
+    routes = [
+        *PEER_ROUTES,
+        *SERVICE_ROUTES,
+        *CLUSTER_ROUTES,
+        tokens,
+        web.route("*", REST, unrouted),
+    ]
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
     app[CONTEXT] = context
-    app.add_routes([*client_routes, *unguarded])
+    app.add_routes([*guarded(routes, context), *peer_routes])
+    # Frozen, so that nothing is added later that has no guard.
+    app.router.freeze()
     return app
+
+
+@public
+async def unrouted(request: web.Request) -> web.Response:
+    """Tell whether the path or only the method is wrong."""
+    allowed: set[str] = set()
+    for resource in request.app.router.resources():
+        if resource is not request.match_info.route.resource:
+            _, methods = await resource.resolve(request)
+            allowed |= methods
+    if allowed:
+        raise MethodNotAllowed(allowed)
+    message = "nothing has this path"
+    raise NotFound(message)

@@ -14,8 +14,6 @@ The domain's refusals are in it beside the API's own:
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from aiohttp import web
-
 from membership.domain import errors as domain
 from membership.store.errors import AppendConflict, StoreUnavailable
 from membership.store.writer import WriterStopped
@@ -169,11 +167,6 @@ def tellable(error: Exception) -> Told:
     """Return *error* if it has a row, else what the client is told in its place."""
     if isinstance(error, domain.MembershipError | ApiError) and type(error) in TABLE:
         return error
-    match error:
-        case StoreUnavailable() | AppendConflict() | WriterStopped():
-            return Unavailable()
-        case web.HTTPNotFound():
-            return NotFound("nothing has this path")
-        case web.HTTPMethodNotAllowed():
-            return MethodNotAllowed(error.allowed_methods)
+    if isinstance(error, StoreUnavailable | AppendConflict | WriterStopped):
+        return Unavailable()
     return Internal()

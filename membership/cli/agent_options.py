@@ -5,14 +5,14 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
-from membership.cli.exit_codes import ExitCode, Failure
+from membership.cli.exit_codes import Failure, Misconfigured
 from membership.domain.errors import MembershipError
 from membership.settings import ConfigurationError, Settings, load_settings
-from membership.store.codec import CodecError
+from membership.store.codec import CorruptEvent, UnknownEvent
 from membership.store.data_directory import DataDirectoryError
 from membership.store.errors import StoreError
 
@@ -53,8 +53,8 @@ def _with_settings(
     command: Callable[..., None], options: tuple[Callable[..., Any], ...]
 ) -> Callable[..., None]:
     @functools.wraps(command)
-    def wrapped(*, config_file: Path | None, **arguments: Any) -> None:  # noqa: ANN401
-        flags = {name: arguments.pop(name) for name in _FLAGS & arguments.keys()}
+    def wrapped(*, config_file: Path | None, **arguments: object) -> None:
+        flags = {n: cast("str | None", arguments.pop(n)) for n in _FLAGS & arguments.keys()}
         with explained():
             settings = _load(config_file, flags)
             command(settings, **arguments)
@@ -79,9 +79,12 @@ def explained() -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        raise Failure(str(error), ExitCode.CONFIGURATION) from error
-    except (DataDirectoryError, StoreError, CodecError, MembershipError) as error:
+        raise Misconfigured(str(error)) from error
+    except (DataDirectoryError, StoreError, CorruptEvent, UnknownEvent, MembershipError) as error:
         raise Failure(str(error)) from error
+    except BrokenPipeError:
+        raise  # The reader of stdout has gone; click ends quietly.
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        raise Failure(f"{place}{error.strerror or error}") from error
+        message = f"{place}{error.strerror or error}"
+        raise Failure(message) from error

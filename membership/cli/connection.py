@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import click
+from rich.console import RenderableType
 
-from membership.cli.exit_codes import ExitCode, Failure
-from membership.cli.output import print_json, stdout_console
+from membership.cli.exit_codes import Failure, Unauthorised, Unreachable
+from membership.cli.output import print_json, stdout_console, write
 from membership.cli.plain_text import printable
 from membership.cli.program import export_token, pasteable
 from membership.client import ApiError, ClientError, ConnectionFailed, MembershipClient
@@ -35,7 +36,8 @@ class Connection:
     def ask(self, question: Callable[[MembershipClient], Awaitable[R]]) -> R:
         """Return what the agent answers; raises `Failure`."""
         if not self.has_token:
-            raise Failure(f"this needs a token; {_how_to_get(self.scope)}", ExitCode.AUTHENTICATION)
+            message = f"this needs a token; {_how_to_get(self.scope)}"
+            raise Unauthorised(message)
         return asyncio.run(self._ask(question))
 
     async def _ask(self, question: Callable[[MembershipClient], Awaitable[R]]) -> R:
@@ -47,27 +49,28 @@ class Connection:
             except ConnectionFailed as error:
                 message = f"{error}\nIs the agent running? Start it: {pasteable('serve')}"
                 hint = "Or name another one with --url or MEMBERSHIP_URL."
-                raise Failure(f"{message}\n{hint}", ExitCode.CONNECTION) from None
+                message = f"{message}\n{hint}"
+                raise Unreachable(message) from None
             except ClientError as error:
-                raise Failure(f"{error}; check --url") from None
+                message = f"{error}; check --url"
+                raise Failure(message) from None
 
-    def show(self, answer: object, render: Callable[[Any], object]) -> None:
+    def show(self, answer: object, render: Callable[[Any], RenderableType]) -> None:
         """Write an answer to stdout: as JSON if that was asked for, else as *render* makes it."""
         if self.as_json:
             print_json(answer)
         else:
-            stdout_console().print(render(answer))
+            write(stdout_console(), render(answer))
 
 
 def _refused(error: ApiError, scope: str) -> Failure:
     name = f"{error.code}, request {error.request_id}" if error.request_id else error.code
     message = f"{printable(error.message)} ({printable(name)})"
-    match error.status:
-        case 401:
-            return Failure(f"{message}\n{_how_to_get(scope)}", ExitCode.AUTHENTICATION)
-        case 403:
-            missing = str(error.details.get("scope", scope))
-            return Failure(f"{message}\n{_how_to_get(missing)}", ExitCode.AUTHENTICATION)
+    if error.status == _UNAUTHORIZED:
+        return Unauthorised(f"{message}\n{_how_to_get(scope)}")
+    if error.status == _FORBIDDEN:
+        missing = str(error.details.get("scope", scope))
+        return Unauthorised(f"{message}\n{_how_to_get(missing)}")
     return Failure(message)
 
 
@@ -99,11 +102,12 @@ def talks_to_agent(scope: str) -> Callable[[Callable[..., None]], Callable[..., 
         )
         @click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")
         @functools.wraps(command)
-        def wrapped(*, url: str, token: str, as_json: bool, **arguments: Any) -> None:  # noqa: ANN401
+        def wrapped(*, url: str, token: str, as_json: bool, **arguments: object) -> None:
             try:
                 client = MembershipClient(url, token.strip())
             except ValueError as error:
-                raise click.UsageError(f"--url: {error}") from None
+                message = str(error)
+                raise click.UsageError(message) from None
             connection = Connection(client, scope, bool(token.strip()), as_json)
             command(connection, **arguments)
 
@@ -112,14 +116,12 @@ def talks_to_agent(scope: str) -> Callable[[Callable[..., None]], Callable[..., 
     return decorate
 
 
-class UlidParameter(click.ParamType):
+class UlidParameter(click.ParamType[str]):
     """An id; refused before anything is sent when it is none."""
 
     name = "id"
 
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the canonical id."""
         try:
             return parse_ulid(value)

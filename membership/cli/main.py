@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import click
 
 from membership import __version__
-from membership.cli.exit_codes import ExitCode
+from membership.cli.exit_codes import FAILED
 
 PROGRAM = "membership"
 
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         root.main(args=arguments and list(arguments), prog_name=PROGRAM)
     except Exception as error:  # noqa: BLE001  the last line of defence
         _report_bug(error)
-        sys.exit(ExitCode.FAILED)
+        sys.exit(FAILED)
 
 
 def _report_bug(error: Exception) -> None:

@@ -9,10 +9,9 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -29,7 +28,7 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
 
 
-def _plain(value: Any) -> object:  # noqa: ANN401  whatever is to be shown
+def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
     if isinstance(value, list | tuple):
@@ -41,6 +40,17 @@ def stdout_console() -> Console:
     """Return a console on what stdout is at the moment."""
     width = None if sys.stdout.isatty() else PIPE_WIDTH
     return Console(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
+
+
+def write(console: Console, rendered: RenderableType) -> None:
+    """Write to *console*, without the spaces that fill lines up where nobody sees columns."""
+    if console.is_terminal:
+        console.print(rendered)
+        return
+    with console.capture() as capture:
+        console.print(rendered)
+    console.file.write("\n".join(line.rstrip() for line in capture.get().split("\n")))
+    console.file.flush()
 
 
 def table(headings: Sequence[str], rows: Sequence[Row], whole: Sequence[str] = ()) -> Table:

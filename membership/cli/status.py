@@ -56,7 +56,11 @@ def _license(usage: LicenseUsage) -> Text:
 
 def _deliveries(deliveries: tuple[Delivery, ...]) -> Table:
     rows = [
-        (delivery.peer_id, f"{printable(delivery.name) or '-'}\n{delivery.address}", _news(delivery))
+        (
+            delivery.peer_id,
+            f"{printable(delivery.name) or '-'}\n{delivery.address}",
+            _news(delivery),
+        )
         for delivery in deliveries
     ]
     return table(("PEER", "NAME, ADDRESS", "NEWS OF THIS AGENT"), rows, whole=("PEER",))
@@ -68,7 +72,7 @@ def _news(delivery: Delivery) -> Text:
     if not delivery.attempts:
         return Text("being told", "yellow")
     return Text(
-        f"not heard: {printable(delivery.last_error)}; {delivery.attempts} attempts, next "
-        f"{to_the_second(delivery.next_attempt_at or '')[-8:]} UTC",
+        f"not heard: {printable(delivery.last_error)}; failed attempts: {delivery.attempts}, next "
+        f"at {to_the_second(delivery.next_attempt_at or '')[-8:]} UTC",
         "yellow",
     )

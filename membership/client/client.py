@@ -13,7 +13,7 @@ from typing import Self, TypeVar
 import aiohttp
 
 from membership.client.errors import ApiError, ConnectionFailed, UnexpectedReply
-from membership.client.exchange import TIMEOUT, Call, exchange, parse_url
+from membership.client.exchange import TIMEOUT, Call, check_token, exchange, parse_url
 from membership.client.replies import (
     AccessToken,
     ClusterStatus,
@@ -47,7 +47,7 @@ class MembershipClient:
         retry_waits_s: How long to wait before each repetition of a read, in seconds.
 
     Raises:
-        ValueError: *url* is no HTTP address.
+        ValueError: *url* is no HTTP address, or *token* no token.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class MembershipClient:
         retry_waits_s: Sequence[float] = RETRY_WAITS_S,
     ) -> None:
         self.url = parse_url(url)
-        self._token = token
+        self._token = check_token(token)
         self._session = session
         self._owns_session = session is None
         self._retry_waits_s = retry_waits_s

@@ -47,6 +47,14 @@ def parse_url(text: str) -> str:
     return url
 
 
+def check_token(token: str) -> str:
+    """Return *token*, which may be empty; raises `ValueError` when no header can carry it."""
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        message = "the token holds spaces or other characters that no token has"
+        raise ValueError(message)
+    return token
+
+
 async def exchange(session: aiohttp.ClientSession, url: str, token: str, call: Call) -> object:
     """
     Return the parsed JSON of a successful answer.
@@ -91,8 +99,10 @@ def _answer(url: str, response: aiohttp.ClientResponse, body: bytes) -> object:
 def _refusal(response: aiohttp.ClientResponse, answer: object) -> ApiError:
     fields = answer if isinstance(answer, dict) else {}
     # The token endpoint has its sentence in `error_description`, as RFC 6749 wants it.
-    message = fields.get("error_description") or fields.get("error") or (
-        f"the answer was {response.status} {response.reason}, without an explanation"
+    message = (
+        fields.get("error_description")
+        or fields.get("error")
+        or (f"the answer was {response.status} {response.reason}, without an explanation")
     )
     details = fields.get("details")
     return ApiError(
@@ -111,7 +121,7 @@ def _reason(error: Exception) -> str:
             return "no answer in time"
         case ConnectionRefusedError():
             return "nothing listens there"
-        case socket.gaierror():
+        case socket.gaierror() | aiohttp.ClientConnectorDNSError():
             return "there is no such host"
         case aiohttp.ServerDisconnectedError():
             return "it closed the connection without an answer"

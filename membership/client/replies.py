@@ -5,10 +5,10 @@ Instants are RFC 3339 texts in UTC, keys base64, cluster ids hexadecimal. Fields
 does not know are left out, so that a newer agent may say more.
 """
 
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 R = TypeVar("R")
 
@@ -143,34 +143,32 @@ def decode(kind: type[R], value: object) -> R:
     Raises:
         ValueError: It is something else; the message names the field.
     """
-    decoded: R = _decode(kind, value, "the body")
-    return decoded
+    return cast("R", _decode(kind, value, "the body"))
 
 
-def _decode(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401  any of the kinds
-    if is_dataclass(kind):
-        if isinstance(value, dict):
-            return kind(**_decode_fields(kind, value))
-    elif get_origin(kind) is tuple:
-        if isinstance(value, list):
-            return tuple(_decode(get_args(kind)[0], item, f"{where}[]") for item in value)
-    elif get_origin(kind) is UnionType:
+def _decode(kind: object, value: object, where: str) -> object:
+    if is_dataclass(kind) and isinstance(value, dict):
+        construct: Any = kind
+        return cast("object", construct(**_decode_fields(kind, value)))
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_decode(get_args(kind)[0], item, f"an item of {where}") for item in value)
+    if get_origin(kind) is UnionType:
         [some] = [other for other in get_args(kind) if other is not NoneType]
         return None if value is None else _decode(some, value, where)
-    elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+    # Exactly the type, since a bool is an int to isinstance.
+    if type(value) is kind:
         return value
-    message = f"{where} is {type(value).__name__} where it should not be"
+    message = f"{where} is of the kind {type(value).__name__}, which it should not be"
     raise ValueError(message)
 
 
-def _decode_fields(kind: Any, value: dict[str, object]) -> dict[str, object]:  # noqa: ANN401
-    hints, decoded = _hints(kind), {}
-    for each in fields(kind):
-        if each.name in value:
-            decoded[each.name] = _decode(hints[each.name], value[each.name], each.name)
-        elif each.default is MISSING:
-            message = f"{each.name} is missing"
+def _decode_fields(kind: object, value: dict[str, object]) -> dict[str, object]:
+    decoded = {}
+    for name, hint in _hints(cast("type", kind)).items():
+        if name not in value:
+            message = f"{name} is missing"
             raise ValueError(message)
+        decoded[name] = _decode(hint, value[name], name)
     return decoded
 
 

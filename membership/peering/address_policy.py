@@ -2,8 +2,8 @@
 Where this agent connects to when somebody names an address.
 
 An address in a request makes the agent a client inside its own network. So the agent never
-connects to link-local addresses, which is where clouds keep their metadata services, nor to
-multicast or unspecified ones, and with `allowed_networks` only to networks that its operator
+connects to link-local addresses, which is where clouds keep their metadata services, to those of
+the few that are elsewhere, nor to multicast or unspecified ones, and with `allowed_networks` only to networks that its operator
 named. What is checked is the address that the name resolves to, and that very address is then
 connected to, so that a name cannot resolve to one thing for the check and another afterwards.
 """
@@ -17,6 +17,9 @@ from aiohttp.resolver import ThreadedResolver
 
 Network = IPv4Network | IPv6Network
 
+METADATA_SERVICES = frozenset(map(ip_address, ("100.100.100.200", "fd00:ec2::254", "fd20:ce::254")))
+"""Those of clouds that do not use a link-local address for it, or not only."""
+
 
 class AddressRefused(OSError):
     """The rules do not let this agent connect there."""
@@ -28,6 +31,8 @@ def is_allowed(host: str, allowed_networks: Sequence[Network]) -> bool:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     if address.is_link_local or address.is_multicast or _is_unspecified(address):
+        return False
+    if address in METADATA_SERVICES:
         return False
     return not allowed_networks or any(address in network for network in allowed_networks)
 

@@ -159,8 +159,8 @@ class AntiEntropy:
         check_shape(answer, (list, list))
         records, wanted = answer
         check_shape(records, [bytes] * len(records))
-        for signed in records:
-            await self._intake.take(signed, partner, source="", correlation_id="anti-entropy")
+        for record in [open_record(signed) for signed in records]:
+            await self._intake.take(record, partner, source="", correlation_id="anti-entropy")
         names = [_peer_id(raw) for raw in wanted]
         for chunk in _chunks([self._book.signed_record(name) for name in names]):
             await self._messenger.ask(partner, RECORDS, chunk, VERDICTS)

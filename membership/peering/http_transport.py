@@ -31,7 +31,9 @@ class HttpTransport:
     one frame from an answer: whoever is at the other end need not be an agent.
     """
 
-    def __init__(self, allowed_networks: Sequence[Network]) -> None:
+    def __init__(
+        self, allowed_networks: Sequence[Network], *, timeout_s: float = TIMEOUT_S
+    ) -> None:
         self._allowed_networks = allowed_networks
         connector = aiohttp.TCPConnector(
             resolver=PolicyResolver(allowed_networks),
@@ -42,7 +44,7 @@ class HttpTransport:
         self._session = aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+            timeout=aiohttp.ClientTimeout(total=timeout_s),
             headers={"Content-Type": FRAME_MEDIA_TYPE},
             auto_decompress=False,
         )
@@ -107,6 +109,11 @@ def _reason(error: Exception) -> str:
             cause, ConnectionError | aiohttp.ClientOSError
         ):
             return "unreachable"
-        case ConnectionError() | aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError():
+        case (
+            ConnectionError()
+            | aiohttp.ServerDisconnectedError()
+            | aiohttp.ClientOSError()
+            | aiohttp.ClientPayloadError()
+        ):
             return "reset"
     return "wrong_protocol"

@@ -16,6 +16,7 @@ from membership.peering.health import Health
 from membership.peering.intake import RecordIntake
 from membership.peering.local import LocalAgent
 from membership.peering.messenger import RECORDS, VERDICTS
+from membership.peering.records import open_record
 from membership.peering.wire import MalformedFrame, check_shape
 
 REFUSED = "refused"
@@ -66,9 +67,9 @@ class Inbox:
             raise MalformedFrame(message)
         check_shape(request.body, [bytes] * len(request.body))
         verdicts = []
-        for signed in request.body:
-            record, verdict = await self._intake.take(
-                signed, request.sender, source=source, correlation_id=request.nonce.hex()
+        for record in [open_record(signed) for signed in request.body]:
+            verdict = await self._intake.take(
+                record, request.sender, source=source, correlation_id=request.nonce.hex()
             )
             subject = ulid_bytes(record.peer_id)
             verdicts.append([subject, record.subject_version, verdict.value])

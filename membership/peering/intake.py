@@ -19,7 +19,6 @@ from membership.domain.record import PeerRecord, Verdict
 from membership.domain.values import PeerId
 from membership.peering.book import Introduction, RecordBook
 from membership.peering.local import LocalAgent
-from membership.peering.records import open_record
 
 log = logging.getLogger(__name__)
 
@@ -49,18 +48,16 @@ class RecordIntake:
         self._on_conflict = on_conflict
 
     async def take(
-        self, signed: bytes, bringer: PeerId, *, source: str, correlation_id: str
-    ) -> tuple[PeerRecord, Verdict]:
+        self, record: PeerRecord, bringer: PeerId, *, source: str, correlation_id: str
+    ) -> Verdict:
         """
-        Return a record as it was read, and what became of it.
+        Return what became of a record that *bringer* brought; raises `StoreUnavailable`.
 
-        Raises:
-            MalformedFrame: It is no record, or not signed by its key; nothing changed.
-            StoreUnavailable: It cannot be written now.
+        Whoever calls has opened, and so verified, all records of a message before the first is
+        taken in: a message is malformed as a whole, or not at all.
         """
-        record = open_record(signed)
         if not self._may_bring(bringer, record):
-            return record, Verdict.REMOVED_HERE
+            return Verdict.REMOVED_HERE
         origin = Origin(
             actor=Actor(kind="peer", id=bringer),
             occurred_at_us=record.issued_at_us,
@@ -70,7 +67,7 @@ class RecordIntake:
         receipt = await self._bus.submit(ObserveRecord(record=record), origin)
         verdict = Verdict(str(receipt.result))
         self._follow_up(record, verdict, bringer)
-        return record, verdict
+        return verdict
 
     def _may_bring(self, bringer: PeerId, record: PeerRecord) -> bool:
         peer = self._local.views.peers.get(bringer)

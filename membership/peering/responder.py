@@ -58,7 +58,7 @@ class Responder:
             local.signer, handshake.RESPONDER, local.license_secret, transcript
         )
         deadline_ms = _now_ms() + HANDSHAKE_MS
-        cookie = self._cookie(transcript, deadline_ms)
+        cookie = self._cookie(transcript, proof, deadline_ms)
         return handshake.encode_challenge(nonce, record, proof, deadline_ms, cookie)
 
     async def finish(self, frame: bytes, source: str) -> bytes:
@@ -94,8 +94,10 @@ class Responder:
     def _check_finish(
         self, hello: Hello, challenge: Challenge, proof: Proof, transcript: bytes
     ) -> None:
-        cookie = self._cookie(transcript, challenge.deadline_ms)
+        cookie = self._cookie(transcript, challenge.proof, challenge.deadline_ms)
         is_ours = hmac.compare_digest(cookie, challenge.cookie)
+        if challenge.version != PROTOCOL_VERSION:
+            raise HandshakeRefused("wrong_protocol")
         if not is_ours or challenge.deadline_ms <= _now_ms():
             raise HandshakeRefused("expired")
         self._check_hello(hello)
@@ -125,9 +127,13 @@ class Responder:
         await self._bus.submit(command, origin)
         self._invitations.withdraw(record.peer_id)
 
-    def _cookie(self, transcript: bytes, deadline_ms: int) -> bytes:
+    def _cookie(self, transcript: bytes, proof: Proof, deadline_ms: int) -> bytes:
+        """Return what proves that a challenge, all of it, is this process's own."""
         return hashlib.blake2b(
-            transcript + deadline_ms.to_bytes(8, "big", signed=True),
+            transcript
+            + proof.signature
+            + proof.license_proof
+            + deadline_ms.to_bytes(8, "big"),
             key=self._cookie_key,
             digest_size=handshake.COOKIE_BYTES,
         ).digest()

@@ -89,6 +89,7 @@ def load_settings(
 
     Args:
         config_file: A TOML file; None for none.
+        environ: The environment's variables, all of them.
         flags: By the names of the `Settings` fields; None for a flag that was not given.
 
     Raises:
@@ -139,11 +140,13 @@ def _from_file(path: Path | None) -> Iterator[_Found]:
     tables = {key.partition(".")[0] for key in known}
     for table, entries in (_read_toml(path) if path else {}).items():
         if table not in tables or not isinstance(entries, dict):
-            raise _unknown(f"{table} in {path}", table, known)
+            message = f"{table} in {path}"
+            raise _unknown(message, table, known)
         for key, value in entries.items():
             name = f"{table}.{key}"
             if name not in known:
-                raise _unknown(f"{name} in {path}", name, known)
+                message = f"{name} in {path}"
+                raise _unknown(message, name, known)
             yield _Found(known[name], f"{name} in {path}", value)
 
 

@@ -22,7 +22,7 @@ from membership.commands.ports import DestinationStatus
 from membership.commands.processor import CommandProcessor
 from membership.domain.admission import Admission, Candidate
 from membership.domain.errors import MembershipError, PeerAlreadyInCluster
-from membership.domain.events import HandshakeEvidence
+from membership.domain.events import CredentialCreated, HandshakeEvidence
 from membership.domain.license import US_PER_DAY, License
 from membership.domain.record import PeerRecord
 from membership.domain.values import (
@@ -283,10 +283,8 @@ async def _create(agent: Agent, ids: CountingIds) -> None:
     )
 
 
-def new_credential_of(client_id: StreamId, scopes: tuple[str, ...]) -> Any:
+def new_credential_of(client_id: StreamId, scopes: tuple[str, ...]) -> CredentialCreated:
     """Return a credential with the one secret of these tests."""
-    from membership.domain.events import CredentialCreated
-
     return CredentialCreated(
         client_id=client_id, description="", scopes=scopes, secret_hash=secret_hash(*scopes)
     )

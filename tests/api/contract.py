@@ -79,17 +79,13 @@ PROMISES = [
     Promise(call="GET /v1/peers/{remote}", scope="peers.read", keys=PEER),
     Promise(call="GET /v1/peers/{local}", scope="peers.read", keys=PEER),
     Promise(call="GET /v1/peers/self", scope="peers.read", keys=PEER),
-    Promise(
-        call="GET /v1/peers/{remote}?include_inactive=true", scope="peers.read", keys=STANDING
-    ),
+    Promise(call="GET /v1/peers/{remote}?include_inactive=true", scope="peers.read", keys=STANDING),
     Promise(
         call="GET /v1/peers/{removed}?include_inactive=true",
         scope="peers.read",
         keys=STANDING | {"removed_at"},
     ),
-    Promise(
-        call="POST /v1/peers", scope="peers.write", keys=PEER, status=201, body=ADD, records=1
-    ),
+    Promise(call="POST /v1/peers", scope="peers.write", keys=PEER, status=201, body=ADD, records=1),
     Promise(
         call="PUT /v1/peers/{remote}",
         scope="peers.write",
@@ -208,9 +204,7 @@ REFUSALS = [
     _refused("POST /v1/peers", "LICENSE_MISMATCH", body=ADD, given="another licence"),
     _refused("POST /v1/peers", "LICENSE_EXPIRED", body=ADD, given="expired"),
     _refused("POST /v1/peers", "PEER_DEACTIVATED", body=ADD, given="left"),
-    Refusal(
-        call="POST /v1/peers", body=ADD, given="disk full", status=503, code="UNAVAILABLE"
-    ),
+    Refusal(call="POST /v1/peers", body=ADD, given="disk full", status=503, code="UNAVAILABLE"),
     # Reading peers.
     _missing("GET /v1/peers/{unknown}"),
     _missing("GET /v1/peers/{removed}"),

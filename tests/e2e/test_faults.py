@@ -28,10 +28,11 @@ async def test_acknowledged_writes_survive_sigkill(tmp_path: Path) -> None:
     async with AgentProcess(tmp_path / "a") as agent:
         peer_id = (await agent.local())["id"]
         for _ in range(3):
+            await agent.call("PUT", f"/v1/peers/{peer_id}", {"name": "before"})
             writing = asyncio.create_task(_rename_until_it_dies(agent, peer_id))
 
             async def some_were_written() -> bool:
-                return (await agent.local())["name"] not in ("", "n0")
+                return (await agent.local())["name"] not in ("before", "n0")
 
             await eventually(some_were_written)
             agent.process.kill()
@@ -61,7 +62,7 @@ async def test_a_second_process_on_the_same_directory_is_refused(tmp_path: Path)
                 check=False,
             )
         )
-        assert second.returncode == 3
+        assert second.returncode == 1
         assert "in use" in second.stderr
         assert pid in second.stderr
         assert "Traceback" not in second.stderr
@@ -75,7 +76,7 @@ async def test_a_taken_port_leaves_no_data_directory_behind(tmp_path: Path) -> N
                 check=False,
             )
         )
-        assert second.returncode == 3
+        assert second.returncode == 1
         assert agent.address in second.stderr
         assert not (tmp_path / "b").exists()
 
@@ -105,7 +106,7 @@ async def test_rebuild_finds_nothing_to_repair_after_a_crash(tmp_path: Path) -> 
         refused = await asyncio.to_thread(
             lambda: run_command("rebuild", "--data-dir", str(agent.data_dir), check=False)
         )
-        assert refused.returncode == 3
+        assert refused.returncode == 1
         await agent.kill()
     report = run_command("rebuild", "--data-dir", str(tmp_path / "a"), "--json")
     assert '"repaired":[]' in report.stdout.replace(" ", "").replace("\n", "")
@@ -117,5 +118,5 @@ async def test_a_deleted_log_is_not_replaced_by_an_empty_one(tmp_path: Path) -> 
     for file in (tmp_path / "a").glob("membership.db*"):
         file.unlink()
     refused = run_command("serve", "--data-dir", str(tmp_path / "a"), check=False)
-    assert refused.returncode == 3
+    assert refused.returncode == 1
     assert "backup" in refused.stderr

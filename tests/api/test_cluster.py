@@ -1,0 +1,143 @@
+"""Services, licence, identity and status."""
+
+from typing import Any
+
+import pytest
+
+from membership.commands.ports import DestinationStatus
+from membership.domain.values import PeerId, UnixUs
+from tests.api.agent import BEGIN_US, Agent, license_document
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def _service(agent: Agent, name: str, source: str, target: str) -> str:
+    fields = {
+        "name": name,
+        "source_peer_id": agent.names[source],
+        "target_peer_id": agent.names[target],
+    }
+    response = await agent.call("POST /v1/services", json=fields)
+    body = await response.json()
+    assert response.headers["Location"] == f"/v1/services/{body['id']}"
+    identifier: str = body["id"]
+    return identifier
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        ("DELETE /v1/peers/self", "the source peer left the cluster"),
+        ("DELETE /v1/peers/{remote}", "the target peer was removed"),
+    ],
+)
+async def test_a_service_turns_inactive_with_its_peer(agent: Agent, call: str, reason: str) -> None:
+    first = await agent.call("GET /v1/services/{service}")
+    body = await first.json()
+    assert (body["is_active"], body["inactive_reason"]) == (True, None)
+    await agent.answer(call)
+    headers = {"If-None-Match": first.headers["ETag"]}
+    body = await agent.answer("GET /v1/services/{service}", headers=headers)
+    assert (body["is_active"], body["inactive_reason"]) == (False, reason)
+    assert await agent.answer("GET /v1/services") == [body]
+
+
+async def test_services_are_filtered_by_peer_and_paged(agent: Agent) -> None:
+    first = agent.names["service"]
+    second = await _service(agent, "b", "remote", "other")
+    third = await _service(agent, "c", "other", "local")
+
+    async def ids(query: str) -> list[str]:
+        body = await agent.answer(f"GET /v1/services?{query}")
+        return [service["id"] for service in body]
+
+    assert await ids("") == [first, second, third]
+    assert await ids("peer_id={remote}") == [first, second]
+    assert await ids("source_peer_id={remote}") == [second]
+    assert await ids("target_peer_id={local}") == [third]
+    assert await ids("peer_id={unknown}") == []
+    assert await ids("name=b") == [second]
+    assert await ids(f"after={first}") == [second, third]
+    response = await agent.call("GET /v1/services?limit=2")
+    assert response.headers["Link"] == f'</v1/services?limit=2&after={second}>; rel="next"'
+
+
+async def test_a_removed_service_is_gone(agent: Agent) -> None:
+    assert await agent.answer("DELETE /v1/services/{service}") == {"deleted": True}
+    await agent.answer("GET /v1/services/{service}", 404)
+    await agent.answer("DELETE /v1/services/{service}", 404)
+
+
+async def test_a_licence_is_shown_without_its_secret(agent: Agent) -> None:
+    body = await agent.answer("GET /v1/license")
+    assert "secret" not in body
+    assert "signature" not in body
+    assert (body["state"], body["days_left"]) == ("valid", 365)
+    assert (body["nodes"], body["max_nodes"]) == (3, 10)
+
+
+@pytest.mark.parametrize(
+    ("days", "state", "left"), [(340, "warning", 25), (366, "grace", 0), (380, "read_only", 0)]
+)
+async def test_a_licence_says_where_it_stands(
+    agent: Agent, days: int, state: str, left: int
+) -> None:
+    agent.clock.advance(days=days)
+    for body in (
+        await agent.answer("GET /v1/license"),
+        (await agent.answer("GET /v1/cluster/status"))["license"],
+    ):
+        assert (body["state"], body["days_left"]) == (state, left)
+
+
+async def test_a_renewal_ends_read_only(agent: Agent) -> None:
+    agent.clock.advance(days=380)
+    await agent.answer("PUT /v1/peers/{remote}", 422, json={"name": "b"})
+    document = license_document(revision=2, days=800)
+    body = await agent.answer("PUT /v1/license", data=document, headers=JSON)
+    assert (body["revision"], body["state"]) == (2, "valid")
+    await agent.answer("PUT /v1/peers/{remote}", json={"name": "b"})
+
+
+async def test_an_older_licence_is_refused(agent: Agent) -> None:
+    newer, older = license_document(revision=3), license_document(revision=2)
+    await agent.answer("PUT /v1/license", data=newer, headers=JSON)
+    body = await agent.answer("PUT /v1/license", 422, data=older, headers=JSON)
+    assert body["code"] == "LICENSE_INVALID"
+
+
+async def test_status_says_what_each_active_peer_has_heard(agent: Agent) -> None:
+    def told(name: str, **more: Any) -> DestinationStatus:
+        return DestinationStatus(
+            peer_id=PeerId(agent.names[name]), acked_version=1, is_behind=bool(more), **more
+        )
+
+    agent.peering.told = [
+        told("remote"),
+        told(
+            "other",
+            attempts=2,
+            failing_since_us=BEGIN_US,
+            next_attempt_at_us=UnixUs(BEGIN_US + 1),
+            last_error="timeout",
+        ),
+        told("removed"),
+    ]
+    body = await agent.answer("GET /v1/cluster/status")
+    assert body["log_position"] == agent.views.position
+    assert body["peer"]["version"] == 1
+    well, badly = body["deliveries"]
+    assert (well["address"], well["is_behind"], well["failing_since"]) == (
+        "192.0.2.1:8080",
+        False,
+        None,
+    )
+    assert badly["failing_since"] == "2026-01-01T00:00:00.000000Z"
+    assert badly["next_attempt_at"] == "2026-01-01T00:00:00.000001Z"
+    assert (badly["attempts"], badly["last_error"]) == (2, "timeout")
+
+
+async def test_readiness_writes_nothing(agent: Agent) -> None:
+    position = agent.views.position
+    await agent.answer("GET /readyz", scope=None)
+    assert agent.views.position == position

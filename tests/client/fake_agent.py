@@ -1,0 +1,133 @@
+"""An agent that says what a test wants it to say, and remembers what it was asked."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+Body = dict[str, Any]
+
+LOCAL_ID = "01HXYZ5Y8N3Q4V7W2K9M6T1R0P"
+REMOTE_ID = "01HXYZ9K2P6T4R8V1W3N5Q7Y0M"
+SERVICE_ID = "01HXYZAAAAAAAAAAAAAAAAAAAA"
+
+LOCAL: Body = {
+    "id": LOCAL_ID,
+    "name": "alpha",
+    "public_key": "3q2+7wAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    "is_local": True,
+    "address": "192.0.2.1:8080",
+    "created_at": "2026-01-31T12:00:00.123456Z",
+}
+REMOTE: Body = LOCAL | {"id": REMOTE_ID, "name": "", "is_local": False, "address": "[2001:db8::7]:8080"}
+DEPARTURE: Body = {
+    "peer_id": LOCAL_ID,
+    "version": 2,
+    "is_active": False,
+    "deactivated_at": "2026-01-31T12:00:00.000000Z",
+}
+SERVICE: Body = {
+    "id": SERVICE_ID,
+    "name": "backup",
+    "source_peer_id": LOCAL_ID,
+    "target_peer_id": REMOTE_ID,
+    "is_active": True,
+    "inactive_reason": None,
+    "created_at": "2026-01-31T12:00:00.000000Z",
+}
+USAGE: Body = {
+    "state": "valid",
+    "expires_at": "2027-01-31T12:00:00.000000Z",
+    "days_left": 365,
+    "nodes": 2,
+    "max_nodes": 100,
+}
+LICENSE: Body = USAGE | {
+    "license_id": "01HXYZBBBBBBBBBBBBBBBBBBBB",
+    "revision": 3,
+    "customer": "Example Ltd",
+    "issued_at": "2026-01-31T12:00:00.000000Z",
+    "issuer": LOCAL["public_key"],
+    "cluster_id": "00112233445566778899aabbccddeeff",
+}
+IDENTITY: Body = {
+    "peer_id": LOCAL_ID,
+    "public_key": LOCAL["public_key"],
+    "cluster_id": LICENSE["cluster_id"],
+    "address": LOCAL["address"],
+    "is_active": True,
+    "protocol_versions": [1],
+    "software": "membership/0.1.0",
+}
+DELIVERY: Body = {
+    "peer_id": REMOTE_ID,
+    "name": "beta",
+    "address": REMOTE["address"],
+    "acked_version": 1,
+    "is_behind": True,
+    "attempts": 4,
+    "failing_since": "2026-01-31T12:00:00.000000Z",
+    "next_attempt_at": "2026-01-31T12:00:09.000000Z",
+    "last_error": "nothing listens there",
+}
+STATUS: Body = {
+    "peer": LOCAL | {"is_active": True, "version": 2},
+    "cluster_id": LICENSE["cluster_id"],
+    "license": USAGE,
+    "log_position": 7,
+    "deliveries": [DELIVERY],
+    "software": "membership/0.1.0",
+}
+TOKEN: Body = {"access_token": "a.b.c", "token_type": "Bearer", "expires_in": 900, "scope": "admin"}
+DELETED: Body = {"deleted": True}
+
+
+def refusal(code: str, **details: object) -> Body:
+    """Return the body of an error."""
+    body: Body = {"error": "that is not how it is done", "code": code}
+    return body | ({"details": details} if details else {}) | {"request_id": "R1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as it arrived; *call* is its method and path with query."""
+
+    call: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> object:
+        """The parsed body."""
+        return json.loads(self.body)
+
+
+class FakeAgent:
+    """Answers each call with what was set for it, the last answer again and again."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self._answers: dict[str, list[tuple[int, bytes]]] = {}
+
+    def answers(self, call: str, body: object, status: int = 200) -> None:
+        """Add an answer to a call such as `GET /v1/peers`; bytes are sent as they are."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self._answers.setdefault(call, []).append((status, raw))
+
+    def app(self) -> web.Application:
+        """Return the application that answers."""
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        return app
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        call = f"{request.method} {request.path_qs}"
+        self.seen.append(Seen(call, request.headers.copy(), await request.read()))
+        queue = self._answers.get(call, [(404, b'{"error": "nothing there", "code": "NOT_FOUND"}')])
+        status, body = queue.pop(0) if len(queue) > 1 else queue[0]
+        headers = {"Location": "http://192.0.2.99/"} if status in range(300, 400) else {}
+        return web.Response(
+            status=status, body=body, content_type="application/json", headers=headers
+        )

@@ -44,7 +44,7 @@ class Grant:
     expires_at_us: UnixUs
 
 
-def mint_token(  # noqa: PLR0913 - a claim each, by keyword
+def mint_token(
     signer: Signer,
     *,
     peer_id: str,

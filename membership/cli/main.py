@@ -85,11 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         root.main(args=arguments and list(arguments), prog_name=PROGRAM)
     except Exception as error:  # noqa: BLE001  the last line of defence
-        _report_bug(error)
+        report_bug(error)
         sys.exit(FAILED)
 
 
-def _report_bug(error: Exception) -> None:
+def report_bug(error: Exception) -> None:
+    """Write what happened and where, and nothing of the values that it happened to."""
     place: Any = error.__traceback__
     while place is not None and place.tb_next is not None:
         place = place.tb_next

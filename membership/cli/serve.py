@@ -5,7 +5,6 @@ import errno
 import logging
 import os
 import signal
-import socket
 from collections.abc import Callable
 
 import click
@@ -86,9 +85,10 @@ def _log_start(started: wiring.Started) -> None:
 
 
 def _cannot_listen(listen: str, error: OSError) -> Failure | None:
-    if isinstance(error, socket.gaierror):
-        return Failure(f"cannot listen on {listen}: there is no such host; choose with --listen")
     match error.errno:
+        case int(number) if number < 0:
+            # The resolver's codes are negative; create_server loses their class.
+            reason = "there is no such host; choose with --listen"
         case errno.EADDRINUSE:
             reason = "the port is taken; stop what listens there, or choose with --listen"
         case errno.EADDRNOTAVAIL:

@@ -22,9 +22,7 @@ class Writer(Protocol):
 class CommandBus:
     """Submits commands to the one writer and publishes what they recorded."""
 
-    def __init__(
-        self, start_writer: Callable[[Callable[..., None]], Writer]
-    ) -> None:
+    def __init__(self, start_writer: Callable[[Callable[..., None]], Writer]) -> None:
         self._listeners: list[Callable[[Sequence[RecordedEvent]], None]] = []
         self._writer = start_writer(self._settle)
 
@@ -55,9 +53,7 @@ class CommandBus:
         """Finish what is queued and take no more."""
         await self._writer.stop()
 
-    def _settle(
-        self, processed: Processed, futures: Sequence["asyncio.Future[object]"]
-    ) -> None:
+    def _settle(self, processed: Processed, futures: Sequence["asyncio.Future[object]"]) -> None:
         if processed.events:
             for listener in self._listeners:
                 listener(processed.events)

@@ -47,9 +47,7 @@ def decide(state: WriteState, command: messages.Command, now_us: UnixUs) -> Deci
     return _HANDLERS[type(command)](state, command, now_us)
 
 
-def _create_local_peer(
-    state: WriteState, command: messages.CreateLocalPeer, _: UnixUs
-) -> Decision:
+def _create_local_peer(state: WriteState, command: messages.CreateLocalPeer, _: UnixUs) -> Decision:
     created = PeerCreated(
         peer_id=command.peer_id,
         public_key=command.public_key,
@@ -76,9 +74,7 @@ def _ensure_room(state: WriteState, _: messages.EnsureRoom, now_us: UnixUs) -> D
 
 def _reserve_seat(state: WriteState, command: messages.ReserveSeat, now_us: UnixUs) -> Decision:
     reserved = _live_reservations(state, now_us)
-    is_new = admission.ensure_admissible(
-        state.cluster, command.candidate, reserved.keys(), now_us
-    )
+    is_new = admission.ensure_admissible(state.cluster, command.candidate, reserved.keys(), now_us)
     if is_new:
         state.reservations[command.candidate.record.peer_id] = command.expires_at_us
     return Decision(result=is_new)
@@ -151,9 +147,7 @@ def _register_service(
     )
 
 
-def _remove_service(
-    state: WriteState, command: messages.RemoveService, now_us: UnixUs
-) -> Decision:
+def _remove_service(state: WriteState, command: messages.RemoveService, now_us: UnixUs) -> Decision:
     admission.ensure_writable(state.cluster, now_us)
     return Decision(events=changes.remove_service(state.cluster, command.service_id))
 

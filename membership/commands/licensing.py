@@ -107,9 +107,8 @@ def parse_license(data: bytes) -> LicenseDocument:
     return document
 
 
-_FIELDS = frozenset(
-    "license_id revision customer issued_at expires_at max_nodes secret issuer signature".split()
-)
+_TERMS = ("license_id", "revision", "customer", "issued_at", "expires_at", "max_nodes")
+_FIELDS = frozenset([*_TERMS, "secret", "issuer", "signature"])
 
 
 def _document(fields: dict[str, Any]) -> LicenseDocument:

@@ -59,7 +59,7 @@ class DestinationStatus:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerHealth:
     """
-    This agent's opinion of one peer; refuted by any sign of life.
+    The agent's opinion of one peer; refuted by any sign of life.
 
     Attributes:
         reachable: None before the first contact since the start.
@@ -77,7 +77,7 @@ class PeerHealth:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfHealth:
     """
-    This agent's opinion of itself.
+    The agent's opinion of itself.
 
     Attributes:
         loop_lag_s: How late its event loop ran at worst in the last half minute.

@@ -83,7 +83,7 @@ class CommandProcessor:
             except AppendConflict as conflict:
                 log.warning("another writer was first: %s", conflict)
                 self._go_back()
-            except Exception as error:  # noqa: BLE001 - the one writer must outlive a bug
+            except Exception as error:
                 self._go_back()
                 if not isinstance(error, StoreError):
                     log.exception("a batch of %d commands failed", len(requests))
@@ -122,9 +122,7 @@ class CommandProcessor:
             own = [self._record(event, request.origin, now_us) for event in decision.events]
             recorded += own
             decisions.append(decision)
-            outcomes.append(
-                Receipt(position=cluster.position, events=own, result=decision.result)
-            )
+            outcomes.append(Receipt(position=cluster.position, events=own, result=decision.result))
         self._commit(recorded, decisions)
         return outcomes, recorded
 

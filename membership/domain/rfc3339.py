@@ -24,4 +24,9 @@ def parse_rfc3339(text: str) -> UnixUs:
     if moment.tzinfo is None:
         message = "a time needs an offset, such as Z"
         raise ValueError(message)
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        message = "in UTC it is outside the years 1 to 9999"
+        raise ValueError(message) from None
     return UnixUs((moment - _EPOCH) // timedelta(microseconds=1))

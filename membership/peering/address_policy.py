@@ -3,9 +3,10 @@ Where this agent connects to when somebody names an address.
 
 An address in a request makes the agent a client inside its own network. So the agent never
 connects to link-local addresses, which is where clouds keep their metadata services, to those of
-the few that are elsewhere, nor to multicast or unspecified ones, and with `allowed_networks` only to networks that its operator
-named. What is checked is the address that the name resolves to, and that very address is then
-connected to, so that a name cannot resolve to one thing for the check and another afterwards.
+the few that are elsewhere, nor to multicast or unspecified ones, and with `allowed_networks` only
+to networks that its operator named. What is checked is the address that the name resolves to,
+and that very address is then connected to, so that a name cannot resolve to one thing for the
+check and to another afterwards.
 """
 
 import socket

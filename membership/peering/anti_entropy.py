@@ -31,6 +31,7 @@ from membership.peering.health import Health
 from membership.peering.intake import RecordIntake
 from membership.peering.local import LocalAgent
 from membership.peering.messenger import RECORDS, VERDICTS, DeliveryFailed, Messenger
+from membership.peering.records import open_record
 from membership.peering.wire import MAX_FRAME_BYTES, MalformedFrame, check_shape, sized
 from membership.store.errors import StoreError
 from membership.store.writer import WriterStopped

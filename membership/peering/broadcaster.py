@@ -217,7 +217,9 @@ class Broadcaster:
 
     def _note_success(self, destination: _Destination, version: int) -> None:
         if destination.attempts:
-            log.info("reached %s again after %d attempts", destination.peer_id, destination.attempts)
+            log.info(
+                "reached %s again after %d attempts", destination.peer_id, destination.attempts
+            )
         destination.acked_version = version
         destination.attempts = 0
         destination.failing_since_us = UnixUs(0)

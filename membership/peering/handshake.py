@@ -37,10 +37,10 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 
-from membership.domain.events import HandshakeEvidence
-from membership.domain.record import PeerRecord
 from membership.domain.admission import Admission
 from membership.domain.errors import InvalidAddress
+from membership.domain.events import HandshakeEvidence
+from membership.domain.record import PeerRecord
 from membership.domain.values import parse_address
 from membership.peering.records import open_record
 from membership.peering.wire import (

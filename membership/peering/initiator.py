@@ -76,9 +76,7 @@ class Initiator:
         """
         await self._ensure_room(errand)
         nonce = self.randomness.token(NONCE_BYTES)
-        hello = handshake.encode_hello(
-            nonce, errand.how.value, errand.address, self.local.record()
-        )
+        hello = handshake.encode_hello(nonce, errand.how.value, errand.address, self.local.record())
         challenge = self._open_challenge(await self._ask(errand.address, HELLO_PATH, hello))
         transcript = handshake.transcript_of(hello, challenge.nonce, challenge.record.signed)
         self._verify(challenge, transcript)

@@ -107,7 +107,7 @@ class Peering:
         self._loops: list[asyncio.Task[None]] = []
 
     def start(self, deliveries: Sequence[Delivery]) -> None:
-        """Begin to tell others what they have not heard, and to ask them what this agent has not."""
+        """Begin to tell others what they have not heard, and to ask what this agent has not."""
         self._book.start()
         self._bus.subscribe(self._on_events)
         self._broadcaster.start(deliveries)

@@ -64,9 +64,7 @@ class Responder:
     async def finish(self, frame: bytes, source: str) -> bytes:
         """Record the initiator and return a receipt, or a refusal; raises `MalformedFrame`."""
         hello, challenge, proof = handshake.open_finish(frame)
-        transcript = handshake.transcript_of(
-            hello.frame, challenge.nonce, challenge.record.signed
-        )
+        transcript = handshake.transcript_of(hello.frame, challenge.nonce, challenge.record.signed)
         try:
             self._check_finish(hello, challenge, proof, transcript)
             if challenge.nonce in self._receipts:
@@ -130,10 +128,7 @@ class Responder:
     def _cookie(self, transcript: bytes, proof: Proof, deadline_ms: int) -> bytes:
         """Return what proves that a challenge, all of it, is this process's own."""
         return hashlib.blake2b(
-            transcript
-            + proof.signature
-            + proof.license_proof
-            + deadline_ms.to_bytes(8, "big"),
+            transcript + proof.signature + proof.license_proof + deadline_ms.to_bytes(8, "big"),
             key=self._cookie_key,
             digest_size=handshake.COOKIE_BYTES,
         ).digest()

@@ -217,7 +217,9 @@ def write_private_file(path: Path, data: bytes) -> None:
         OSError: The file system refuses.
     """
     partial = path.with_name(path.name + ".partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE_MODE)
+    # One that is there already, from a crash or laid out by somebody else, keeps its own mode.
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE_MODE)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

@@ -65,8 +65,10 @@ class EventStore:
         rows = [_row(recorded) for recorded in batch.events]
         try:
             self._recorder.insert_events(
-                [StoredEvent(UUID(bytes=r.stream_id), r.version, r.stored_name, r.state)
-                 for r in rows],
+                [
+                    StoredEvent(UUID(bytes=r.stream_id), r.version, r.stored_name, r.state)
+                    for r in rows
+                ],
                 first_position=rows[0].position if rows else 0,
                 leaf_hashes=[row.leaf_hash for row in rows],
                 seats=batch.seats,
@@ -121,9 +123,7 @@ class EventStore:
             if row.position != frontier.size + 1:
                 message = f"position {frontier.size + 1} is missing from the log"
                 raise LogCorrupt(message)
-            expected = leaf_hash(
-                leaf_bytes(row.stream_id, row.version, row.stored_name, row.state)
-            )
+            expected = leaf_hash(leaf_bytes(row.stream_id, row.version, row.stored_name, row.state))
             if expected != row.leaf_hash:
                 message = f"position {row.position} was altered: its bytes are not its leaf's"
                 raise LogCorrupt(message)
@@ -152,6 +152,4 @@ def _row(recorded: RecordedEvent) -> StoredRow:
     stream_id = codec.ulid_to_bytes(event.stream_id)
     state = codec.encode(event, recorded.metadata)
     hashed = leaf_hash(leaf_bytes(stream_id, recorded.version, event.stored_as, state))
-    return StoredRow(
-        recorded.position, stream_id, recorded.version, event.stored_as, state, hashed
-    )
+    return StoredRow(recorded.position, stream_id, recorded.version, event.stored_as, state, hashed)

@@ -75,9 +75,7 @@ def replay(
     views, tree = Views(encode_peer), Frontier()
     events = processor.replay(store.verified_events(tree))
     views.apply(events if progress is None else _reported(events, progress))
-    return Replayed(
-        store=store, cluster=state.cluster, processor=processor, views=views, tree=tree
-    )
+    return Replayed(store=store, cluster=state.cluster, processor=processor, views=views, tree=tree)
 
 
 def _reported(

@@ -155,13 +155,13 @@ def open_agent(directory: DataDirectory, settings: Settings, address: Address) -
         replayed = replay(store, nature, settings.trusted_issuers)
         if replayed.cluster.local_id is None:
             return _create(directory, settings, address, replayed, nature)
-        return _reopen(directory, settings, replayed)
+        return _reopen(directory, replayed)
     except BaseException:
         store.close()
         raise
 
 
-def _reopen(directory: DataDirectory, settings: Settings, replayed: Replayed) -> Opened:
+def _reopen(directory: DataDirectory, replayed: Replayed) -> Opened:
     if not directory.is_initialised:
         message = (
             f"{directory.database} is there without its identity.json; restore that file from "

@@ -47,8 +47,9 @@ def issue_license(
     """
     Write a new licence, or the next revision of the one in *renew*, to *out*.
 
-    The issuer's key, `issuer.key` beside *out* unless named, is made when it does not exist. Both files can be read by their
-    owner alone: the key signs licences, and the licence holds the cluster's secret.
+    The issuer's key, `issuer.key` beside *out* unless named, is made when it does not exist. Both
+    files can be read by their owner alone: the key signs licences, and the licence holds the
+    cluster's secret.
 
     Raises:
         LicenseInvalid: *renew* is no licence of this issuer.

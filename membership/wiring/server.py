@@ -82,7 +82,7 @@ async def serve(
             directory.finish_retirement()
             opened = await asyncio.to_thread(open_agent, directory, settings, address)
             async with _running(opened, settings, directory) as agent:
-                await _adapt(agent, opened, settings, directory, address)
+                await _adapt(agent, settings, directory, address)
                 async with _answering(agent, directory, listener):
                     announce(_started(agent, opened, settings, port))
                     await stop.wait()
@@ -123,7 +123,6 @@ async def _running(
 
 async def _adapt(
     agent: Agent,
-    opened: Opened,
     settings: Settings,
     directory: DataDirectory,
     address: Address,

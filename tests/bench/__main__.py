@@ -8,7 +8,6 @@ and the load another one.
 """
 
 import argparse
-import asyncio
 import json
 import platform
 import shutil
@@ -111,8 +110,7 @@ def run_module(*arguments: str, data: str = "") -> dict[str, float]:
 def read_request(port: int, token: str) -> str:
     """Return the bytes of a read, as text."""
     return (
-        f"GET /v1/peers HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
-        f"Authorization: Bearer {token}\r\n\r\n"
+        f"GET /v1/peers HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n\r\n"
     )
 
 

@@ -10,11 +10,11 @@ from membership.domain.values import ClusterId, PeerId, PublicKey, UnixUs, parse
 from membership.peering.records import open_record, sign_record
 from membership.proof.signing import Signer
 from membership.settings import Settings
-from membership.store.rows import Delivery
 from membership.store.data_directory import DataDirectory
+from membership.store.rows import Delivery
+from membership.system import SystemIds
 from membership.wiring.initialise import open_agent
 from membership.wiring.licenses import issue_license
-from membership.system import SystemIds
 
 BATCH = 500
 ADDRESS = parse_address("127.0.0.1:9")
@@ -40,8 +40,11 @@ def cluster_of(data_dir: Path, peers: int) -> PeerId:
         cluster_id = replayed.views.license.cluster_id
         commands = [_admission(ids, cluster_id, number) for number in range(1, peers)]
         # Nobody is behind, so that the broadcaster has nothing to do while others are measured.
-        told = [Delivery(peer_id=c.command.candidate.record.peer_id, acked_version=1)
-                for c in commands if isinstance(c.command, AdmitPeer)]
+        told = [
+            Delivery(peer_id=c.command.candidate.record.peer_id, acked_version=1)
+            for c in commands
+            if isinstance(c.command, AdmitPeer)
+        ]
         commands.append(Request(SaveDeliveries(rows=told)))
         for start in range(0, len(commands), BATCH):
             done = replayed.processor.process(commands[start : start + BATCH])

@@ -30,7 +30,7 @@ class _Connection(asyncio.Protocol):
         self.closed = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -64,15 +64,19 @@ class _Connection(asyncio.Protocol):
         self._transport.close()
 
 
-async def run(port: int, connections: int, seconds: float, requests: Sequence[bytes]) -> dict[str, float]:
+async def run(
+    port: int, connections: int, seconds: float, requests: Sequence[bytes]
+) -> dict[str, float]:
     """Return what *connections* achieved together within *seconds*, after a short warm-up."""
     loop = asyncio.get_running_loop()
     times: list[float] = []
     share = max(1, len(requests) // connections)
     protocols = [
-        (await loop.create_connection(
-            lambda index=index: _Connection(requests, index * share, times), "127.0.0.1", port
-        ))[1]
+        (
+            await loop.create_connection(
+                lambda index=index: _Connection(requests, index * share, times), "127.0.0.1", port
+            )
+        )[1]
         for index in range(connections)
     ]
     await asyncio.sleep(WARM_UP_S)

@@ -1,9 +1,11 @@
 """The command run in this process, and an agent for it in a thread."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -16,19 +18,20 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)
-def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    """Keep settings and files of the machine out: no variables, an empty directory."""
-    for variable in ("MEMBERSHIP_URL", "MEMBERSHIP_TOKEN"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.chdir(str(tmp_path))
+def _empty_directory(tmp_path: Path) -> Iterator[None]:
+    """Keep the configuration file and the data of the machine out."""
+    with chdir(tmp_path):
+        yield
 
 
 @pytest.fixture
 def run() -> Run:
     """Return what runs `membership` with arguments, and environment variables by keyword."""
+    unset: dict[str, str | None] = {v: None for v in os.environ if v.startswith("MEMBERSHIP_")}
 
     def run(*arguments: str, **environment: str) -> Result:
-        return CliRunner(env=environment).invoke(root, arguments, prog_name="membership")
+        runner = CliRunner(env=unset | environment)
+        return runner.invoke(root, arguments, prog_name="membership")
 
     return run
 

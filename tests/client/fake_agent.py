@@ -21,7 +21,12 @@ LOCAL: Body = {
     "address": "192.0.2.1:8080",
     "created_at": "2026-01-31T12:00:00.123456Z",
 }
-REMOTE: Body = LOCAL | {"id": REMOTE_ID, "name": "", "is_local": False, "address": "[2001:db8::7]:8080"}
+REMOTE: Body = LOCAL | {
+    "id": REMOTE_ID,
+    "name": "",
+    "is_local": False,
+    "address": "[2001:db8::7]:8080",
+}
 DEPARTURE: Body = {
     "peer_id": LOCAL_ID,
     "version": 2,

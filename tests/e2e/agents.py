@@ -31,7 +31,7 @@ def free_port() -> int:
 
 def run_command(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run `membership` with *arguments* to its end."""
-    return subprocess.run(  # noqa: S603 - our own command
+    return subprocess.run(
         [sys.executable, "-m", "membership", *arguments],
         env=ENVIRONMENT,
         capture_output=True,

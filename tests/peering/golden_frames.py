@@ -104,7 +104,15 @@ def _refusals() -> dict[str, bytes]:
         "key-changed": HandshakeFailed("key_changed", "it is known with another key"),
         "removed": HandshakeFailed("removed", "it was removed"),
     }
-    own = ("bad_proof", "bad_signature", "busy", "expired", "explicit", "unavailable", "wrong_protocol")
+    own = (
+        "bad_proof",
+        "bad_signature",
+        "busy",
+        "expired",
+        "explicit",
+        "unavailable",
+        "wrong_protocol",
+    )
     return {f"refusal-{name}": encode_refusal(error) for name, error in refusals.items()} | {
         f"refusal-{reason.replace('_', '-')}": encode_refusal(HandshakeRefused(reason))
         for reason in own

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 
@@ -83,7 +84,9 @@ class _Line:
 
 def _broadcaster(agent: Agent, line: Transport | None = None) -> Broadcaster:
     clock, chance = agent.clock, agent.chance
-    messenger = Messenger(agent.local, line or agent.line, Health(clock), clock=clock, randomness=chance)
+    messenger = Messenger(
+        agent.local, line or agent.line, Health(clock), clock=clock, randomness=chance
+    )
     return Broadcaster(agent.local, agent.bus, messenger, clock=clock, randomness=chance)
 
 
@@ -204,7 +207,7 @@ async def test_a_failed_attempt_is_tried_again_within_the_bounds_of_the_backoff(
         await asyncio.sleep(LONG_OUTAGE_S - 60)
         times = [post.at_s for post in hub.messages(peer)]
         assert len(times) > 10
-        for attempt, (before, after) in enumerate(zip(times, times[1:], strict=False), start=1):
+        for attempt, (before, after) in enumerate(pairwise(times), start=1):
             assert after - before <= min(CAP_S, BASE_S * 2 ** (attempt - 1)) + 0.001
         status = hub.status(peer)
         assert status.attempts == len(times)
@@ -220,7 +223,7 @@ async def test_a_peer_is_never_given_up() -> None:
         await rename(hub.agent, "new")
         await asyncio.sleep(30 * 86_400)
         times = [post.at_s for post in hub.messages(peer)]
-        gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(times)]
         assert max(gaps) <= LONG_OUTAGE_CAP_S + 0.001
         assert max(gaps) > CAP_S
         assert len(times) < 30 * 86_400 / (LONG_OUTAGE_CAP_S / 4)

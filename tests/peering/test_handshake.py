@@ -198,9 +198,7 @@ async def test_many_adds_at_once_from_others_never_exceed_the_limit_either() -> 
     network = Network()
     hub = await start_agent(network, 1, a_license(max_nodes=4))
     others = [await start_agent(network, number) for number in range(2, 12)]
-    outcomes = await asyncio.gather(
-        *[other.add(hub) for other in others], return_exceptions=True
-    )
+    outcomes = await asyncio.gather(*[other.add(hub) for other in others], return_exceptions=True)
     refused = [outcome for outcome in outcomes if isinstance(outcome, NodeLimitExceeded)]
     assert len(refused) == 7
     assert {error.details["where"] for error in refused} == {"remote"}

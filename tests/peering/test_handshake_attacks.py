@@ -206,8 +206,8 @@ async def _outsider(network: Network, number: int, cluster_id: ClusterId) -> Age
     """Return an agent of another secret that claims to be of *cluster_id*."""
     agent = await start_agent(network, number, a_license(secret=b"\x66" * 32))
     forged = sign_record(agent.local.signer, cluster_id, agent.local.peer)
-    agent.local._signed = forged  # noqa: SLF001 - the attacker writes its own software
-    agent.local._signed_version = agent.local.peer.version  # noqa: SLF001
+    agent.local._signed = forged
+    agent.local._signed_version = agent.local.peer.version
     return agent
 
 
@@ -280,9 +280,7 @@ async def test_a_challenge_with_the_record_of_another_peer_is_refused() -> None:
         proof = handshake.make_proof(
             two.local.signer, RESPONDER, two.local.license_secret, transcript
         )
-        return handshake.encode_challenge(
-            parts[2], third.local.record(), proof, parts[6], parts[7]
-        )
+        return handshake.encode_challenge(parts[2], third.local.record(), proof, parts[6], parts[7])
 
     network.answers = lend
     error = await _refused_add(one, two)
@@ -363,9 +361,7 @@ async def test_a_hello_whose_record_was_replaced_on_its_way_is_refused() -> None
     [(2, b"\x00" * 32), (6, 2**40), (7, b"\x00" * 32)],
     ids=["nonce", "deadline", "cookie"],
 )
-def test_a_challenge_that_was_altered_on_its_way_back_is_refused(
-    index: int, value: object
-) -> None:
+def test_a_challenge_that_was_altered_on_its_way_back_is_refused(index: int, value: object) -> None:
     @in_virtual_time
     async def scenario() -> None:
         _, one, two = await two_agents()

@@ -14,6 +14,7 @@ from membership.domain.errors import (
     PeerAlreadyInCluster,
 )
 from membership.domain.values import Address
+from membership.peering.peering import DiscoveryMode
 from membership.peering.transport import FINISH_PATH, HELLO_PATH
 from membership.peering.wire import pack, unpack
 from tests.peering.by_hand import challenge_by, finish_at, finish_of, hello_of, reason_of, verdict
@@ -329,6 +330,15 @@ async def test_a_refusal_repeats_nothing_that_does_not_fit_its_shape() -> None:
     error = await _refusal_between(one, two)
     assert isinstance(error, LicenseExpired)
     assert error.details["expired_at"] == ""
+
+
+@in_virtual_time
+async def test_an_agent_that_takes_named_peers_only_refuses_one_that_discovered_it() -> None:
+    network, one, _ = await two_agents()
+    two = await start_agent(network, 2, discovery=DiscoveryMode.EXPLICIT)
+    discovered = hello_of(one, two, intent="discovered")
+    assert reason_of(await challenge_by(two, discovered)) == "explicit"
+    assert reason_of(await challenge_by(two, hello_of(one, two))) == ""
 
 
 @in_virtual_time

@@ -15,7 +15,7 @@ from membership.peering.http_transport import FRAME_MEDIA_TYPE, HttpTransport
 from membership.peering.transport import EXPLANATIONS, HELLO_PATH, TransportFailed
 from membership.peering.wire import MAX_FRAME_BYTES
 
-SECRET = "a secret of the other side"  # noqa: S105 - nothing opens with it
+SECRET = "a secret of the other side"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1"))
 

@@ -84,9 +84,7 @@ async def _three_peers() -> tuple[Network, Agent, Agent, Agent]:
 @in_virtual_time
 async def test_a_member_cannot_deactivate_another() -> None:
     _, one, two, three = await _three_peers()
-    farewell = _forged(
-        one, signer=three.local.signer, version=9, status=PeerStatus.LEFT
-    )
+    farewell = _forged(one, signer=three.local.signer, version=9, status=PeerStatus.LEFT)
     with pytest.raises(MalformedFrame):
         await deliver(three, two, [farewell])
     own_key = _forged(
@@ -104,9 +102,7 @@ async def test_a_member_cannot_deactivate_another() -> None:
 async def test_a_member_cannot_rename_another() -> None:
     _, one, two, three = await _three_peers()
     key = three.local.peer.public_key
-    forged = _forged(
-        one, signer=three.local.signer, version=9, own_name="mallory", public_key=key
-    )
+    forged = _forged(one, signer=three.local.signer, version=9, own_name="mallory", public_key=key)
     assert await _changes_nothing(three, two, forged) == "key_changed"
 
 
@@ -380,7 +376,9 @@ async def test_a_record_signed_for_another_purpose_is_none() -> None:
     _, one, _ = await two_peers()
     payload = pack([1, one.local.cluster_id])
     with pytest.raises(MalformedFrame):
-        open_record(seal(one.local.signer, "application/vnd.membership.request.v1+msgpack", payload))
+        open_record(
+            seal(one.local.signer, "application/vnd.membership.request.v1+msgpack", payload)
+        )
 
 
 @in_virtual_time

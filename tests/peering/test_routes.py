@@ -107,9 +107,7 @@ async def test_a_frame_that_turns_out_too_long_is_refused_too(client: Client, ec
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "text/plain", "application/msgpack"])
-async def test_another_media_type_is_refused(
-    client: Client, echo: _Echo, media_type: str
-) -> None:
+async def test_another_media_type_is_refused(client: Client, echo: _Echo, media_type: str) -> None:
     headers = {"Content-Type": media_type}
     async with client.post(HELLO_PATH, data=b"frame", headers=headers) as response:
         assert response.status == 415

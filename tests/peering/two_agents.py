@@ -37,7 +37,7 @@ from membership.domain.values import (
     ulid_text,
 )
 from membership.peering.local import LocalAgent
-from membership.peering.peering import Peering, Surroundings
+from membership.peering.peering import DiscoveryMode, Peering, Surroundings
 from membership.peering.transport import TransportFailed
 from membership.peering.wire import MalformedFrame
 from membership.proof.signing import Signer
@@ -110,7 +110,7 @@ class SeededChance:
     """Ids and randomness from a seed: neither secret nor ever the same for two agents."""
 
     def __init__(self, seed: int) -> None:
-        self._chance = random.Random(seed)  # noqa: S311 - it has to be the same every time
+        self._chance = random.Random(seed)
 
     def new_ulid(self) -> str:
         """Return an id that was never returned before."""
@@ -278,6 +278,7 @@ async def start_agent(
     seed: bytes | None = None,
     address: Address | None = None,
     chance: SeededChance | None = None,
+    discovery: DiscoveryMode = DiscoveryMode.TRANSITIVE,
 ) -> Agent:
     """Return agent *number*, new, or with the log that is on *disk* already."""
     document, disk = document or a_license(), disk or FailingRecorder()
@@ -296,7 +297,9 @@ async def start_agent(
         creation = _creation(number, signer, document, address or address_of(number))
         await bus.submit(creation, OPERATOR)
     local = LocalAgent(signer=signer, views=views, license_secret=document.secret)
-    around = Surroundings(bus=bus, transport=line, clock=clock, randomness=chance)
+    around = Surroundings(
+        bus=bus, transport=line, clock=clock, randomness=chance, discovery=discovery
+    )
     agent = Agent(
         number=number,
         disk=disk,

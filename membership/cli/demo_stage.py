@@ -53,20 +53,27 @@ class Stage:
         Raises:
             Unexpected: It was not so before the deadline.
         """
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
-        seen: object = "nothing yet"
+        began_s = asyncio.get_running_loop().time()
         with self._console.status(Text(f"waiting: {what}")):
-            while loop.time() - began_s < self._deadline_s:
-                try:
-                    seen = found = await look()
-                except ClientError as error:
-                    seen = error
-                else:
-                    if is_so(found):
-                        self.held(what, loop.time() - began_s)
-                        return found
-                await asyncio.sleep(POLL_S)
+            found = await self._wait(what, look, is_so)
+        self.held(what, asyncio.get_running_loop().time() - began_s)
+        return found
+
+    async def _wait(
+        self, what: str, look: Callable[[], Awaitable[R]], is_so: Callable[[R], bool]
+    ) -> R:
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._deadline_s
+        seen: object = "nothing yet"
+        while loop.time() < deadline_s:
+            try:
+                seen = found = await look()
+            except ClientError as error:
+                seen = error
+            else:
+                if is_so(found):
+                    return found
+            await asyncio.sleep(POLL_S)
         message = f"expected within {self._deadline_s:.0f} s: {what}\nfound: {seen}"
         raise Unexpected(message)
 

@@ -13,7 +13,7 @@ from membership.cli.status import render as status_table
 from membership.client import ApiError, ClusterStatus, Peer
 
 NEW_NAME = "frankfurt"
-LABEL = "the one in the cellar"
+LABEL = "spare"
 
 
 class Cast(NamedTuple):

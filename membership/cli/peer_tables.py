@@ -8,6 +8,8 @@ from rich.text import Text
 from membership.cli.output import details, table, to_the_second
 from membership.client import Departure, Peer
 
+IPV4_ADDRESS_CHARS = len("255.255.255.255:65535")
+
 
 def peers_table(peers: Sequence[Peer]) -> Table:
     """Return one line a peer; the agent that answers has a star."""
@@ -21,7 +23,11 @@ def peers_table(peers: Sequence[Peer]) -> Table:
         )
         for peer in peers
     ]
-    return table(("", "ID", "NAME", "ADDRESS", "RECORDED (UTC)"), rows, whole=("", "ID"))
+    whole = ["", "ID", "RECORDED (UTC)"]
+    # Names give way first; an address does so only when it is a long one.
+    if all(len(peer.address) <= IPV4_ADDRESS_CHARS for peer in peers):
+        whole.append("ADDRESS")
+    return table(("", "ID", "NAME", "ADDRESS", "RECORDED (UTC)"), rows, whole)
 
 
 def peer_details(peer: Peer) -> Table:

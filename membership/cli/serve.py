@@ -6,9 +6,9 @@ import logging
 import os
 import signal
 from collections.abc import Callable
+from importlib import import_module
 
 import click
-import uvloop
 
 from membership import wiring
 from membership.cli.agent_options import agent_options
@@ -35,10 +35,19 @@ def serve(settings: Settings) -> None:
     """Run an agent."""
     set_up_logging(settings.log_format, settings.log_level)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=_new_event_loop) as runner:
             runner.run(_serve(settings))
     except OSError as error:
         raise _cannot_listen(settings.listen, error) or error from None
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        uvloop = import_module("uvloop")
+    except ImportError:  # It comes with the extra `fast`.
+        return asyncio.new_event_loop()
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
 
 
 async def _serve(settings: Settings) -> None:

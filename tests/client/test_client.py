@@ -151,6 +151,7 @@ CASES: list[tuple[str, Any, Ask, object, object]] = [
 async def test_a_call_is_sent_as_the_contract_says_and_its_answer_understood(
     agent: FakeAgent,
     client: MembershipClient,
+    *,
     call: str,
     body: object,
     ask: Ask,

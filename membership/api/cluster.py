@@ -36,6 +36,7 @@ async def key_set(request: web.Request) -> web.Response:
 @public
 async def identity(request: web.Request) -> web.Response:
     """Answer who this agent is."""
+    parameters(request, _NONE)
     context = request.app[CONTEXT]
     views = context.views
     cluster_id = views.license.cluster_id

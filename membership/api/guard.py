@@ -26,7 +26,16 @@ from membership.api.arrivals import (
     ulid_in_path,
 )
 from membership.api.context import CONTEXT, ApiContext
-from membership.api.errors import TABLE, Forbidden, Internal, NotFound, Told, Unauthorized, tellable
+from membership.api.errors import (
+    TABLE,
+    Forbidden,
+    Internal,
+    NotFound,
+    Told,
+    Unauthorized,
+    Unavailable,
+    tellable,
+)
 from membership.api.tokens import Grant, TokenVerifier
 from membership.commands.messages import RecordRefusal
 from membership.commands.ports import IdSource
@@ -146,7 +155,7 @@ def _token(request: web.Request) -> str:
     if scheme != "Bearer" and scheme.lower() != "bearer":
         message = "Authorization must be of the form Bearer <token>"
         raise Unauthorized(message, problem="invalid_request")
-    return token
+    return token.lstrip(" ")
 
 
 async def _refused(request: web.Request, error: Exception) -> web.Response:
@@ -154,6 +163,8 @@ async def _refused(request: web.Request, error: Exception) -> web.Response:
     request_id = request[REQUEST_ID]
     if isinstance(told, Internal):
         log.error("request %s failed", request_id, exc_info=error)
+    elif isinstance(told, Unavailable):
+        log.warning("request %s: the log cannot be written: %s", request_id, error)
     row = TABLE[type(told)]
     if request.method in _WRITES and GRANT in request and _is_decided(told):
         await _record(request, told, row.code)

@@ -64,7 +64,11 @@ class Connection:
 
 
 def _refused(error: ApiError, scope: str) -> Failure:
-    name = f"{error.code}, request {error.request_id}" if error.request_id else error.code
+    name = error.code
+    if "reason" in error.details:
+        name += f": {error.details['reason']}"
+    if error.request_id:
+        name += f", request {error.request_id}"
     message = f"{printable(error.message)} ({printable(name)})"
     if error.status == _UNAUTHORIZED:
         return Unauthorised(f"{message}\n{_how_to_get(scope)}")

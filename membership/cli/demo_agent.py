@@ -14,6 +14,7 @@ from membership.cli.demo_stage import Unexpected
 from membership.client import ClientError, MembershipClient
 
 START_DEADLINE_S = 20.0
+STOP_DEADLINE_S = 10.0
 POLL_S = 0.05
 TOKEN_TTL_S = 3_600
 
@@ -98,10 +99,16 @@ class DemoAgent:
             await self._process.wait()
 
     async def stop(self) -> None:
-        """Ask the process to end, and wait for it."""
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
-            await self._process.wait()
+        """Ask the process to end, and wait for it; raises `Unexpected`."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            async with asyncio.timeout(STOP_DEADLINE_S):
+                await self._process.wait()
+        except TimeoutError:
+            message = f"expected {self.name} to stop within {STOP_DEADLINE_S:.0f} s; it did not"
+            raise Unexpected(message) from None
 
     async def dispose(self) -> None:
         """Leave no process and no connection behind."""

@@ -62,20 +62,21 @@ class Stage:
     async def _wait(
         self, what: str, look: Callable[[], Awaitable[R]], is_so: Callable[[R], bool]
     ) -> R:
-        loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + self._deadline_s
         seen: object = "nothing yet"
-        while loop.time() < deadline_s:
-            try:
-                seen = found = await look()
-            except ClientError as error:
-                seen = error
-            else:
-                if is_so(found):
-                    return found
-            await asyncio.sleep(POLL_S)
-        message = f"expected within {self._deadline_s:.0f} s: {what}\nfound: {seen}"
-        raise Unexpected(message)
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                while True:
+                    try:
+                        seen = found = await look()
+                    except ClientError as error:
+                        seen = error
+                    else:
+                        if is_so(found):
+                            return found
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            message = f"expected within {self._deadline_s:.0f} s: {what}\nfound: {seen}"
+            raise Unexpected(message) from None
 
     def held(self, what: str, after_s: float = 0.0) -> None:
         """Tell that something was found to be so."""

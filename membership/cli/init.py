@@ -6,9 +6,11 @@ import click
 
 from membership import wiring
 from membership.cli.agent_options import agent_options
+from membership.cli.exit_codes import Failure
 from membership.cli.output import details, print_json, stdout_console, write
 from membership.cli.program import pasteable
 from membership.settings import Settings
+from membership.store.data_directory import AlreadyInitialised
 
 
 @click.command(
@@ -29,7 +31,15 @@ The credential's secret is shown this once. `membership serve` takes the same fl
 @agent_options
 def init(settings: Settings, *, new_identity: bool, as_json: bool) -> None:
     """Create an agent: identity, licence and first credential."""
-    made = wiring.initialise(settings, new_identity=new_identity)
+    try:
+        made = wiring.initialise(settings, new_identity=new_identity)
+    except AlreadyInitialised as error:
+        if not new_identity:
+            raise
+        message = (
+            f"{error}\nOnly an agent that has left can be replaced: {pasteable('peers', 'leave')}"
+        )
+        raise Failure(message) from None
     fields = {
         "peer_id": made.peer_id,
         "data_dir": str(made.data_dir),

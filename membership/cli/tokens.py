@@ -47,14 +47,16 @@ runs or not. Programs on other machines get theirs at POST /v1/oauth/token."""
     "scopes",
     multiple=True,
     required=True,
+    metavar="SCOPE",
     type=click.Choice(SCOPES),
-    help="What it allows; give it several times for more. `admin` allows everything.",
+    help=f"What it allows; may be given several times. One of: {', '.join(SCOPES)} (everything).",
 )
 @click.option(
     "--ttl",
     "ttl_s",
     default="1h",
     show_default=True,
+    metavar="TIME",
     callback=_ttl,
     help="How long it is good for: seconds, 15m, 1h, 7d.",
 )

@@ -96,7 +96,10 @@ def _next_revision(former: LicenseDocument, draft: License) -> License:
 def _issuer(path: Path, nature: Nature, *, may_create: bool) -> Signer:
     if not path.exists() and may_create:
         write_private_file(path, b64encode(nature.randomness.token(SEED_BYTES)) + b"\n")
-    seed = b64decode(path.read_bytes())
+    try:
+        seed = b64decode(path.read_bytes())
+    except ValueError:
+        seed = b""
     if len(seed) != SEED_BYTES:
         message = f"{path} is no issuer key"
         raise LicenseInvalid(message)

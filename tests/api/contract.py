@@ -300,6 +300,8 @@ REFUSALS = [
     _refused("PUT /v1/license", "LICENSE_INVALID", body=_json(b"{}")),
     _refused("PUT /v1/license", "LICENSE_INVALID", body=_json(license_document(max_nodes=11))),
     # The shape of requests.
+    _bad("GET /v1/cluster/identity?x=1"),
+    _bad("GET /v1/cluster/status?x=1"),
     _missing("GET /v2/peers"),
     _missing("POST /"),
     Refusal(call="PATCH /v1/peers/{remote}", status=405, code="METHOD_NOT_ALLOWED"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -109,7 +110,7 @@ async def test_a_body_that_swells_when_unpacked_is_too_large(agent: Agent) -> No
 
 
 async def test_a_chunked_body_is_too_large_as_well(agent: Agent) -> None:
-    async def chunks():  # type: ignore[no-untyped-def] # noqa: ANN202
+    async def chunks() -> AsyncIterator[bytes]:
         for _ in range(80):
             yield b" " * 1_000
 

@@ -98,6 +98,12 @@ def test_a_refusal_is_told_on_stderr_with_its_code(
     assert f"error: that is not how it is done ({code}, request R1)" in result.stderr
 
 
+def test_the_reason_of_a_failed_handshake_is_told(agent: FakeAgent, ask: Run) -> None:
+    agent.answers("POST /v1/peers", refusal("HANDSHAKE_FAILED", reason="wrong_protocol"), 422)
+    result = ask("peers", "add", "192.0.2.7:8080")
+    assert "(HANDSHAKE_FAILED: wrong_protocol, request R1)" in result.stderr
+
+
 def test_a_missing_scope_is_named_in_the_line_to_paste(agent: FakeAgent, ask: Run) -> None:
     agent.answers("GET /v1/peers", refusal("FORBIDDEN", scope="peers.read"), 403)
     assert "token --scope peers.read)" in ask("peers", "list").stderr

@@ -37,6 +37,13 @@ def test_init_never_touches_an_agent_that_is_there(run: Run) -> None:
     assert "already holds the agent" in result.stderr
 
 
+def test_an_agent_that_has_not_left_keeps_its_identity(run: Run) -> None:
+    assert run("init").exit_code == 0
+    result = run("init", "--new-identity")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Only an agent that has left can be replaced" in result.stderr
+
+
 def test_a_token_is_the_only_thing_on_stdout(run: Run) -> None:
     made = json.loads(run("init", "--data-dir", "here", "--json").stdout)
     scopes = ("--scope", "peers.read", "--scope", "services.read")
@@ -119,6 +126,14 @@ def test_a_licence_is_never_overwritten(run: Run) -> None:
     result = run("license", "issue", *new)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "a.json" in result.stderr
+
+
+def test_a_file_that_is_no_issuer_key_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.key").write_text("garbage")
+    new = ("--out", "a.json", "--max-nodes", "7", "--customer", "Example Ltd")
+    result = run("license", "issue", *new, "--issuer-key", "bad.key")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "bad.key is no issuer key" in result.stderr
 
 
 def test_a_file_that_is_no_licence_is_refused(run: Run, tmp_path: Path) -> None:

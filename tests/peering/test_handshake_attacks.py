@@ -89,6 +89,21 @@ async def test_a_replayed_finish_does_not_bring_a_removed_peer_back() -> None:
 
 
 @in_virtual_time
+async def test_a_replayed_finish_does_not_use_up_an_invitation() -> None:
+    network, one, two = await two_peers()
+    finish = _frame_sent(network, FINISH_PATH)
+    await remove(one, two)
+    await remove(two, one)
+    with pytest.raises(HandshakeFailed, match="removed there"):
+        await two.add(one)
+    before = two.log()
+    await finish_at(two, finish)
+    assert two.log() == before
+    await one.add(two)
+    assert two.knows(one)
+
+
+@in_virtual_time
 async def test_a_replayed_finish_means_nothing_to_a_third_agent() -> None:
     network, _, _ = await two_peers()
     third = await start_agent(network, 3)

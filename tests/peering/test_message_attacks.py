@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from membership.domain.errors import HandshakeFailed
 from membership.domain.events import PeerDeactivated, PeerEquivocated
 from membership.domain.peer import PeerStatus
 from membership.domain.values import Address, ClusterId, ulid_bytes
@@ -132,6 +133,27 @@ async def test_a_member_cannot_make_an_agent_believe_that_it_left_itself() -> No
     )
     assert await _changes_nothing(one, two, forged) == "key_changed"
     assert two.local.peer.is_active
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=HandshakeFailed,
+    reason="nothing binds the id of an unknown peer to its key, and tombstones of strangers count",
+)
+@in_virtual_time
+async def test_a_member_cannot_bar_somebody_who_is_unknown_here_yet() -> None:
+    network, one, two = await two_peers()
+    newcomer = await start_agent(network, 3)
+    farewell = _forged(
+        newcomer,
+        signer=one.local.signer,
+        version=9,
+        status=PeerStatus.LEFT,
+        public_key=one.local.peer.public_key,
+    )
+    await deliver(one, two, [farewell])
+    await newcomer.add(two)
+    assert two.knows(newcomer)
 
 
 @in_virtual_time
@@ -430,6 +452,16 @@ async def test_a_response_by_another_peer_is_refused() -> None:
         answer = seal_response(three.local.signer, message, frame)
         with pytest.raises(MalformedFrame):
             open_response(answer, frame, (two.peer_id, two.local.peer.public_key), one.peer_id)
+
+
+@in_virtual_time
+async def test_a_response_that_names_another_sender_than_signed_it_is_refused() -> None:
+    _, one, two, three = await _three_peers()
+    frame = request_of(one, two.peer_id, [])
+    message = Message(kind="verdicts", sender=three.peer_id, recipient=one.peer_id, body=[])
+    answer = seal_response(two.local.signer, message, frame)
+    with pytest.raises(MalformedFrame):
+        open_response(answer, frame, (two.peer_id, two.local.peer.public_key), one.peer_id)
 
 
 @in_virtual_time

@@ -1,5 +1,6 @@
 """How the user can call this command again, for the lines that are there to be pasted."""
 
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -14,8 +15,9 @@ def program() -> str:
     """Return what this command is called in the user's shell."""
     if shutil.which("membership"):
         return "membership"
-    if Path("bin/membership").is_file():
-        return "bin/membership"
+    script = Path(__file__).parents[2] / "bin" / "membership"
+    if script.is_file():
+        return os.path.relpath(script) if script.is_relative_to(Path.cwd()) else str(script)
     return "python -m membership"
 
 

@@ -16,6 +16,8 @@ from membership.settings.model import ConfigurationError, Settings
 
 VARIABLE_PREFIX = "MEMBERSHIP_"
 CLIENT_VARIABLES = frozenset({"MEMBERSHIP_URL", "MEMBERSHIP_TOKEN"})
+SERVICE_LINKS = ("MEMBERSHIP_PORT", "MEMBERSHIP_SERVICE_")
+"""What Kubernetes sets in every pod beside a service that is called `membership`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,12 @@ _SETTINGS = (
         "MEMBERSHIP_ALLOWED_NETWORKS",
         values.parse_networks,
         is_list=True,
+    ),
+    _Setting(
+        "discovery",
+        "cluster.discovery",
+        "MEMBERSHIP_DISCOVERY",
+        values.one_of("transitive", "explicit"),
     ),
     _Setting("log_format", "log.format", "MEMBERSHIP_LOG_FORMAT", values.one_of("console", "json")),
     _Setting(
@@ -165,7 +173,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> Iterator[_Found]:
     known = {setting.variable: setting for setting in _SETTINGS}
     for variable in sorted(environ):
-        if not variable.startswith(VARIABLE_PREFIX) or variable in CLIENT_VARIABLES:
+        if not variable.startswith(VARIABLE_PREFIX) or _is_of_others(variable):
             continue
         if variable not in known:
             raise _unknown(variable, variable, known)
@@ -173,6 +181,10 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[_Found]:
         if text:
             parts = [part.strip() for part in text.split(",") if part.strip()]
             yield _Found(setting, variable, parts if setting.is_list else text)
+
+
+def _is_of_others(variable: str) -> bool:
+    return variable in CLIENT_VARIABLES or variable.startswith(SERVICE_LINKS)
 
 
 def _from_flags(flags: Mapping[str, str | None]) -> Iterator[_Found]:

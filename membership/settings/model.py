@@ -26,6 +26,8 @@ class Settings:
         license_file: The cluster's licence; None for the one in the data directory.
         trusted_issuers: Who may sign licences; empty for whoever signed the first one.
         allowed_networks: Where the agent may connect to; empty for everywhere.
+        discovery: `transitive`, to get acquainted with the peers of one's peers, or `explicit`,
+            to take only those that an operator names.
         log_format: `console` or `json`.
         log_level: `debug`, `info`, `warning` or `error`.
     """
@@ -37,5 +39,6 @@ class Settings:
     license_file: Path | None = None
     trusted_issuers: frozenset[PublicKey] = frozenset()
     allowed_networks: tuple[Network, ...] = ()
+    discovery: str = "transitive"
     log_format: str = "console"
     log_level: str = "info"

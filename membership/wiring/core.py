@@ -13,7 +13,7 @@ from membership.domain.cluster import Cluster
 from membership.domain.events import RecordedEvent
 from membership.domain.values import PublicKey
 from membership.peering.local import LocalAgent
-from membership.peering.peering import Peering, Surroundings
+from membership.peering.peering import DiscoveryMode, Peering, Surroundings
 from membership.peering.transport import Transport
 from membership.proof.merkle import Frontier
 from membership.proof.signing import Signer
@@ -112,6 +112,7 @@ def start_agent(
     nature: Nature,
     transport: Transport,
     start_writer: StartWriter,
+    discovery: DiscoveryMode = DiscoveryMode.TRANSITIVE,
 ) -> Agent:
     """Start the writer and put the peer protocol on top; on the event loop."""
     processor, views = replayed.processor, replayed.views
@@ -123,6 +124,10 @@ def start_agent(
     bus.subscribe(views.apply)
     local = LocalAgent(signer=key.signer, views=views, license_secret=key.license_secret)
     around = Surroundings(
-        bus=bus, transport=transport, clock=nature.clock, randomness=nature.randomness
+        bus=bus,
+        transport=transport,
+        clock=nature.clock,
+        randomness=nature.randomness,
+        discovery=discovery,
     )
     return Agent(bus=bus, views=views, local=local, peering=Peering(local, around))

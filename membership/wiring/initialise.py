@@ -195,9 +195,10 @@ def _create(
     replayed: Replayed,
     nature: Nature,
 ) -> Opened:
+    given = None if settings.license_file is None else read_license_file(settings.license_file)
     identity = _identity(directory, nature)
     signer = Signer(identity.seed)
-    document = _first_license(settings, signer, nature)
+    document = given or _evaluation_license(signer, nature)
     directory.write_license(encode_license(document))
     credential = FirstCredential(
         client_id=nature.ids.new_ulid(),
@@ -221,7 +222,7 @@ def _create(
     return Opened(
         replayed=replayed,
         key=Key(signer=signer, license_secret=document.secret),
-        license_is_evaluation=settings.license_file is None,
+        license_is_evaluation=given is None,
         credential=credential,
     )
 
@@ -236,9 +237,7 @@ def _identity(directory: DataDirectory, nature: Nature) -> Identity:
     return identity
 
 
-def _first_license(settings: Settings, signer: Signer, nature: Nature) -> LicenseDocument:
-    if settings.license_file is not None:
-        return read_license_file(settings.license_file)
+def _evaluation_license(signer: Signer, nature: Nature) -> LicenseDocument:
     now_us = nature.clock.now_us()
     draft = License(
         license_id=nature.ids.new_ulid(),

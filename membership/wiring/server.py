@@ -29,6 +29,7 @@ from membership.commands.messages import (
 )
 from membership.domain.values import Address
 from membership.peering.http_transport import HttpTransport
+from membership.peering.peering import DiscoveryMode
 from membership.peering.routes import peer_routes
 from membership.settings import Settings
 from membership.store.data_directory import DataDirectory
@@ -108,6 +109,7 @@ async def _running(
         nature=nature,
         transport=transport,
         start_writer=lambda processor, settle: ThreadedWriter(processor.process, settle),
+        discovery=DiscoveryMode(settings.discovery),
     )
     try:
         deliveries = await asyncio.to_thread(replayed.store.deliveries)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,7 @@ from membership.peering.broadcaster import (
     STAGGER_S,
     Broadcaster,
 )
+from membership.peering.envelope import Message, seal_response
 from membership.peering.health import Health
 from membership.peering.messenger import Messenger
 from membership.peering.transport import MESSAGE_PATH, Transport, TransportFailed
@@ -512,6 +514,42 @@ async def test_two_agents_that_cannot_answer_each_other_wake_each_other_at_a_bou
     assert len(network.posts) - sent <= probes + rounds
     await one.peering.stop()
     await two.peering.stop()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("verdicts", []),
+        ("verdicts", ["applied"]),
+        ("verdicts", [[b"\x00" * 16, 2, "applied"]]),
+        ("verdicts", [[b"\x01\x9b" + (1).to_bytes(14, "big"), 2, "whatever"]]),
+        ("verdicts", [[b"\x01\x9b" + (1).to_bytes(14, "big"), 2, None]]),
+        ("verdicts", [[b"\x01\x9b" + (1).to_bytes(14, "big"), 2]]),
+        ("verdicts", [None]),
+        ("refused", ["unknown_sender"]),
+        ("digest", [[b"\x01\x9b" + (1).to_bytes(14, "big"), 2, "applied"]]),
+    ],
+    ids=str,
+)
+def test_only_an_acknowledgement_that_makes_sense_moves_the_cursor(
+    kind: str, body: list[Any]
+) -> None:
+    @in_virtual_time
+    async def scenario() -> None:
+        async with _hub() as hub:
+            [peer] = hub.peers
+            nonsense = Message(
+                kind=kind, sender=peer.peer_id, recipient=hub.agent.peer_id, body=body
+            )
+            hub.network.answers = lambda post, _: seal_response(
+                peer.local.signer, nonsense, post.frame
+            )
+            await rename(hub.agent, "new")
+            await asyncio.sleep(10)
+            assert hub.status(peer).is_behind
+            assert hub.status(peer).last_error
+
+    scenario()
 
 
 # This agent's own troubles

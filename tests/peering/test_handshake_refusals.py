@@ -310,6 +310,7 @@ async def test_a_responder_that_chose_a_version_which_was_not_offered_is_refused
 
     network.answers = choose_two
     assert _is_handshake_failure(await _refusal_between(one, two), "wrong_protocol")
+    assert network.count(FINISH_PATH) == 0
 
 
 @in_virtual_time

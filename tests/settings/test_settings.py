@@ -185,3 +185,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_listening_everywhere_is_fine_when_an_address_is_advertised(tmp_path: Path) -> None:
     settings = load(tmp_path, listen="0.0.0.0:8080", advertise="192.0.2.1:8080")
     assert settings.listen == "0.0.0.0:8080"
+
+
+def test_the_variables_of_a_kubernetes_service_are_not_ours() -> None:
+    environ = {"MEMBERSHIP_PORT_8080_TCP": "tcp://10.0.0.1:8080", "MEMBERSHIP_SERVICE_HOST": "x"}
+
+    assert load_settings(None, environ, {}) == Settings()

@@ -45,7 +45,6 @@ PUBLIC = ""
 _SCOPE = "required_scope"
 _TIME_CHARS = 10
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_WRITES = frozenset({hdrs.METH_POST, hdrs.METH_PUT, hdrs.METH_DELETE})
 
 H = TypeVar("H", bound=Callable[..., object])
 log = logging.getLogger(__name__)
@@ -86,7 +85,7 @@ def guarded(routes: Iterable[web.RouteDef], context: ApiContext) -> list[web.Rou
         web.route(
             route.method,
             route.path,
-            _guarded(_scope_of(route), route.handler, gate),
+            _guarded(route, _scope_of(route), gate),
             **route.kwargs,
         )
         for route in routes
@@ -122,24 +121,28 @@ def _scope_of(route: web.RouteDef) -> str:
     return scope
 
 
-def _guarded(
-    scope: str, handler: Callable[[web.Request], Awaitable[web.StreamResponse]], gate: _Gate
-) -> Handler:
+def _guarded(route: web.RouteDef, scope: str, gate: _Gate) -> Handler:
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]] = route.handler
     verify, next_id = gate.verify, gate.next_id
+    # Who came is kept for those alone who record it; a read has no use for it.
+    is_write = route.method != hdrs.METH_GET
 
     async def guarded_handler(request: web.Request) -> web.StreamResponse:
         request_id = request.headers.get(answers.REQUEST_ID)
         if request_id is None or not is_sane_id(request_id):
             request_id = next_id()
-        request[REQUEST_ID] = request_id
+        if is_write:
+            request[REQUEST_ID] = request_id
         try:
             if scope:
-                request[GRANT] = grant = verify(_token(request))
+                grant = verify(_token(request))
+                if is_write:
+                    request[GRANT] = grant
                 if scope not in grant.scopes:
                     raise Forbidden(scope)  # noqa: TRY301 - one place answers all errors
-            response: web.StreamResponse = await handler(request)
+            response = await handler(request)
         except Exception as error:  # noqa: BLE001 - a client is always answered
-            response = await _refused(request, error)
+            response = await _refused(request, error, request_id)
         response.headers[answers.REQUEST_ID] = request_id
         return response
 
@@ -151,22 +154,20 @@ def _token(request: web.Request) -> str:
     if credentials is None:
         message = "send a token as Authorization: Bearer <token>; POST /v1/oauth/token gives one"
         raise Unauthorized(message, problem=None)
-    scheme, _, token = credentials.partition(" ")
-    if scheme != "Bearer" and scheme.lower() != "bearer":
+    if credentials[:7] != "Bearer " and credentials[:7].lower() != "bearer ":
         message = "Authorization must be of the form Bearer <token>"
         raise Unauthorized(message, problem="invalid_request")
-    return token.lstrip(" ")
+    return credentials[7:].lstrip(" ")
 
 
-async def _refused(request: web.Request, error: Exception) -> web.Response:
+async def _refused(request: web.Request, error: Exception, request_id: str) -> web.Response:
     told = tellable(error)
-    request_id = request[REQUEST_ID]
     if isinstance(told, Internal):
         log.error("request %s failed", request_id, exc_info=error)
     elif isinstance(told, Unavailable):
         log.warning("request %s: the log cannot be written: %s", request_id, error)
     row = TABLE[type(told)]
-    if request.method in _WRITES and GRANT in request and _is_decided(told):
+    if GRANT in request and _is_decided(told):
         await _record(request, told, row.code)
     body = schema.encode_error(told.message, row.code, told.details, request_id)
     response = answers.answer(body, row.status)

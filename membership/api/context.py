@@ -21,7 +21,7 @@ class PeeringPort(Protocol):
         """
         Shake hands with the agent at *address* and seat it; *label* is empty for none.
 
-        The receipt holds its `PeerAdded`.
+        The receipt's result is its id.
 
         Raises:
             MembershipError: Refused here or there, or the other side could not be proved.

@@ -18,7 +18,6 @@ from membership.api.peer_lists import list_peers
 from membership.api.scopes import ADMIN, PEERS_READ, PEERS_WRITE
 from membership.commands.messages import LeaveCluster, RemovePeer, RenamePeer
 from membership.domain.errors import PeerNotFound, PreconditionFailed
-from membership.domain.events import PeerAdded
 from membership.domain.peer import Peer
 from membership.domain.values import PeerId, parse_address, parse_name
 from projections.peers import PeersView
@@ -58,9 +57,9 @@ async def add_peer(request: web.Request) -> web.Response:
     address, label = parse_address(wanted.address), parse_name(wanted.name)
     request[SUBJECT] = address
     receipt = await context.peering.add_peer(address, label, origin)
-    added = next(r.event for r in receipt.events if isinstance(r.event, PeerAdded))
-    response = write_answer(_present(context.views.peers, added.peer_id), receipt, 201)
-    response.headers[hdrs.LOCATION] = f"/v1/peers/{added.peer_id}"
+    peer_id = PeerId(str(receipt.result))
+    response = write_answer(_present(context.views.peers, peer_id), receipt, 201)
+    response.headers[hdrs.LOCATION] = f"/v1/peers/{peer_id}"
     return response
 
 

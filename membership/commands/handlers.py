@@ -6,6 +6,7 @@ from typing import Any
 
 from membership.commands import messages
 from membership.domain import admission, changes
+from membership.domain.admission import Admission
 from membership.domain.cluster import Cluster
 from membership.domain.events import CommandRefused, Event, PeerCreated
 from membership.domain.record import observe
@@ -14,17 +15,32 @@ from membership.store.rows import Delivery
 
 
 @dataclass(slots=True, kw_only=True)
+class Reservation:
+    """
+    A seat kept for a handshake that this agent began.
+
+    Attributes:
+        expires_at_us: The moment that voids it.
+        is_overtaken: The peer's own handshake, begun on the other side, has seated it meanwhile.
+    """
+
+    peer_id: PeerId
+    expires_at_us: UnixUs
+    is_overtaken: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
 class WriteState:
     """
     What the one writer owns and nobody else touches.
 
     Attributes:
-        reservations: Seats kept for handshakes under way, with the moment that voids them.
+        reservations: Seats kept for handshakes under way, by their names.
         trusted_issuers: Licence issuers from the configuration; empty to pin the first.
     """
 
     cluster: Cluster = field(default_factory=Cluster)
-    reservations: dict[PeerId, UnixUs] = field(default_factory=dict)
+    reservations: dict[str, Reservation] = field(default_factory=dict)
     trusted_issuers: frozenset[PublicKey] = frozenset()
 
 
@@ -59,47 +75,77 @@ def _create_local_peer(state: WriteState, command: messages.CreateLocalPeer, _: 
     return Decision(events=[created, *licensed, command.credential])
 
 
-def _live_reservations(state: WriteState, now_us: UnixUs) -> Mapping[PeerId, UnixUs]:
-    overdue = [peer_id for peer_id, until_us in state.reservations.items() if until_us <= now_us]
-    for peer_id in overdue:
-        del state.reservations[peer_id]
-    return state.reservations
+def _reserved(state: WriteState, now_us: UnixUs) -> frozenset[PeerId]:
+    """Return who has a seat kept, and none yet; forget what is overdue."""
+    overdue = [name for name, r in state.reservations.items() if r.expires_at_us <= now_us]
+    for name in overdue:
+        del state.reservations[name]
+    waiting = {reservation.peer_id for reservation in state.reservations.values()}
+    return frozenset(peer_id for peer_id in waiting if not state.cluster.is_active(peer_id))
 
 
 def _ensure_room(state: WriteState, _: messages.EnsureRoom, now_us: UnixUs) -> Decision:
-    reserved = _live_reservations(state, now_us)
-    admission.ensure_room(state.cluster, None, reserved.keys(), now_us)
+    admission.ensure_room(state.cluster, None, _reserved(state, now_us), now_us)
     return Decision()
 
 
 def _reserve_seat(state: WriteState, command: messages.ReserveSeat, now_us: UnixUs) -> Decision:
-    reserved = _live_reservations(state, now_us)
-    is_new = admission.ensure_admissible(state.cluster, command.candidate, reserved.keys(), now_us)
-    if is_new:
-        state.reservations[command.candidate.record.peer_id] = command.expires_at_us
-    return Decision(result=is_new)
+    candidate = command.candidate
+    admission.ensure_admissible(state.cluster, candidate, _reserved(state, now_us), now_us)
+    state.reservations[command.reservation] = Reservation(
+        peer_id=candidate.record.peer_id, expires_at_us=command.expires_at_us
+    )
+    return Decision()
 
 
 def _release_seat(state: WriteState, command: messages.ReleaseSeat, _: UnixUs) -> Decision:
-    state.reservations.pop(command.peer_id, None)
+    state.reservations.pop(command.reservation, None)
     return Decision()
 
 
 def _admit_peer(state: WriteState, command: messages.AdmitPeer, now_us: UnixUs) -> Decision:
+    record = command.candidate.record
+    reservation = state.reservations.pop(command.reservation, None)
+    if reservation is not None and _is_crossed(state, reservation):
+        events = changes.rename(state.cluster, record.peer_id, command.label or None, None)
+        return Decision(events=events, result=record.peer_id)
     events = admission.admit(
         state.cluster,
         command.candidate,
         evidence=command.evidence,
         label=command.label,
         introduced_by=command.introduced_by,
-        reserved=_live_reservations(state, now_us).keys(),
+        reserved=_reserved(state, now_us),
         now_us=now_us,
     )
-    state.reservations.pop(command.candidate.record.peer_id, None)
-    if events:
-        return Decision(events=events)
-    # Seated already, and at the door again: its record may be newer than ours.
-    return Decision(events=observe(state.cluster, command.candidate.record).events)
+    if not events:
+        # Seated already, and at the door again: its record may be newer than ours.
+        events = list(observe(state.cluster, record).events)
+    elif command.candidate.how is Admission.INBOUND:
+        _overtake(state, record.peer_id)
+    told = Delivery(peer_id=record.peer_id, acked_version=command.told_version)
+    return Decision(events=events, result=record.peer_id, deliveries=[told] if events else [])
+
+
+def _overtake(state: WriteState, peer_id: PeerId) -> None:
+    for reservation in state.reservations.values():
+        if reservation.peer_id == peer_id:
+            reservation.is_overtaken = True
+
+
+def _is_crossed(state: WriteState, reservation: Reservation) -> bool:
+    """
+    Whether the add that holds *reservation* has its peer from an add on the other side.
+
+    Two operators who add each other's agents at the same moment both asked for what is now the
+    case, so neither is told that it was so before. That is true for one add on each side.
+    """
+    if not reservation.is_overtaken or not state.cluster.is_active(reservation.peer_id):
+        return False
+    for other in state.reservations.values():
+        if other.peer_id == reservation.peer_id:
+            other.is_overtaken = False
+    return True
 
 
 def _rename_peer(state: WriteState, command: messages.RenamePeer, now_us: UnixUs) -> Decision:

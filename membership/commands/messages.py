@@ -58,27 +58,39 @@ class ReserveSeat:
 
     An initiator reserves before it sends its last message, so that it cannot refuse a peer that
     has recorded it already. Held in memory, counted like a peer, void after *expires_at_us*.
+
+    Attributes:
+        reservation: Names this reservation, among others of the same peer.
     """
 
+    reservation: str
     candidate: Candidate
     expires_at_us: UnixUs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseSeat:
-    """Give a reserved seat up: the handshake failed."""
+    """Give a reserved seat up: the handshake is over."""
 
-    peer_id: PeerId
+    reservation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmitPeer:
-    """Seat a remote peer that has proved itself."""
+    """
+    Seat a remote peer that has proved itself; answers with its id.
+
+    Attributes:
+        reservation: The seat that was kept for it, empty for none.
+        told_version: The version of this agent's record that it saw in the handshake.
+    """
 
     candidate: Candidate
     evidence: HandshakeEvidence
     label: str = ""
     introduced_by: PeerId | None = None
+    reservation: str = ""
+    told_version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,7 @@ def ensure_admissible(
     Return whether the candidate would take a new seat; False when it is seated already.
 
     Args:
-        reserved: Peers whose handshakes are under way and whose seats are therefore kept.
+        reserved: Peers without a seat whose handshakes are under way; theirs are kept.
 
     Raises:
         LocalPeerDeactivated, LicenseExpired: As `ensure_writable`.

@@ -41,6 +41,7 @@ class Cluster:
         services: Registered services, by id.
         versions: The version of each stream, from 1.
         position: The last position applied, 0 for an empty log.
+        strangers: How many tombstones there are of peers that never had a seat here.
     """
 
     def __init__(self) -> None:
@@ -54,6 +55,7 @@ class Cluster:
         self.license: License | None = None
         self.local_id: PeerId | None = None
         self.position = 0
+        self.strangers = 0
         self._journal: list[Callable[[], None]] = []
 
     @property
@@ -63,6 +65,11 @@ class Cluster:
             message = "the log holds no local peer yet"
             raise LookupError(message)
         return self.peers[self.local_id]
+
+    def is_active(self, peer_id: PeerId) -> bool:
+        """Return whether the peer is a member now."""
+        peer = self.peers.get(peer_id)
+        return peer is not None and peer.is_active
 
     def next_version(self, event: Event) -> int:
         """Return the version that *event* takes in its stream."""
@@ -107,6 +114,8 @@ class Cluster:
                 self._put(self.claims, after.claimed_address, peer_id)
         if after.is_local:
             self.local_id = peer_id
+        if before is None and not after.is_active:
+            self.strangers += 1
         self._put(self.peers, peer_id, after)
 
     def _unseat(self, peer: Peer) -> None:
@@ -120,10 +129,12 @@ class Cluster:
             self._drop(self.claims, peer.claimed_address)
 
     def _remember_scalars(self) -> None:
-        position, license_, local_id = self.position, self.license, self.local_id
+        position, strangers = self.position, self.strangers
+        license_, local_id = self.license, self.local_id
 
         def restore() -> None:
-            self.position, self.license, self.local_id = position, license_, local_id
+            self.position, self.strangers = position, strangers
+            self.license, self.local_id = license_, local_id
 
         self._journal.append(restore)
 

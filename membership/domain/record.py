@@ -16,6 +16,9 @@ from membership.domain.events import (
 from membership.domain.peer import Peer, PeerStatus
 from membership.domain.values import Address, ClusterId, PeerId, PublicKey, UnixUs
 
+MAX_STRANGERS = 10_000
+"""Tombstones kept of peers that never had a seat: a member must not grow a log without end."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerRecord:
@@ -77,7 +80,7 @@ def observe(cluster: Cluster, record: PeerRecord) -> Observation:
         return Observation(Verdict.OTHER_CLUSTER)
     peer = cluster.peers.get(record.peer_id)
     if peer is None:
-        if record.left:
+        if record.left and cluster.strangers < MAX_STRANGERS:
             return Observation(Verdict.APPLIED, [_deactivated(record)])
         return Observation(Verdict.UNKNOWN_PEER)
     if peer.public_key != record.public_key:

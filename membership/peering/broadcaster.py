@@ -36,6 +36,7 @@ from membership.store.writer import WriterStopped
 MAX_IN_FLIGHT = 64
 STAGGER_S = 2.0
 PROBE_INTERVAL_S = 5.0
+MAX_PROBE_DOUBLINGS = 6
 US_PER_S = 1_000_000
 
 log = logging.getLogger(__name__)
@@ -97,9 +98,11 @@ class Broadcaster:
         """Try a destination again now: it was just heard from."""
         destination = self._destinations.get(peer_id)
         now_s = asyncio.get_running_loop().time()
-        # Two agents that fail to answer each other would otherwise wake each other for ever.
-        is_due = destination is not None and now_s - destination.probed_s >= PROBE_INTERVAL_S
-        if destination is not None and destination.attempts and is_due:
+        if destination is None or not destination.attempts:
+            return
+        # Two agents that cannot answer each other would wake each other at this pace for ever.
+        doublings = min(destination.attempts - 1, MAX_PROBE_DOUBLINGS)
+        if now_s - destination.probed_s >= PROBE_INTERVAL_S * 2**doublings:
             destination.probed_s = now_s
             destination.woken.set()
 

@@ -7,13 +7,17 @@ since one handshake serves both; the other one waits a few seconds and mostly fi
 
 An introduction is pursued until the stranger is seated, has left, or was removed here: with
 backoff and jitter, a few at a time. It lives in memory, because anti-entropy brings it again.
+
+A peer may also have forgotten this agent, when a crash cut a handshake in two and only this side
+recorded it, or when its log was restored from a backup. It says so, signed, when it is written to,
+and a new handshake mends it, unless it is one of those that take only whom an operator names.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 
-from membership.commands.messages import Origin
+from membership.commands.messages import SYSTEM_ORIGIN, Origin
 from membership.commands.ports import Randomness
 from membership.domain.admission import Admission
 from membership.domain.errors import MembershipError
@@ -50,11 +54,11 @@ class Discovery:
     def introduced(self, introduction: Introduction) -> None:
         """Begin to pursue a stranger, unless that is under way."""
         peer_id = introduction.record.peer_id
-        if not self._is_running or peer_id in self._tasks or not self._local.peer.is_active:
-            return
-        task = asyncio.create_task(self._pursue(peer_id), name=f"discover {peer_id}")
-        self._tasks[peer_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(peer_id, None))
+        self._spawn(peer_id, self._pursue(peer_id))
+
+    def reacquaint(self, peer_id: PeerId) -> None:
+        """Shake hands once more with a peer that has forgotten this agent."""
+        self._spawn(peer_id, self._renew(peer_id))
 
     def on_events(self, events: Sequence[RecordedEvent]) -> None:
         """Stop pursuing when this agent leaves."""
@@ -69,6 +73,32 @@ class Discovery:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _spawn(self, peer_id: PeerId, work: Coroutine[None, None, None]) -> None:
+        if not self._is_running or peer_id in self._tasks or not self._local.peer.is_active:
+            work.close()
+            return
+        task = asyncio.create_task(work, name=f"discover {peer_id}")
+        self._tasks[peer_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(peer_id, None))
+
+    async def _renew(self, peer_id: PeerId) -> None:
+        await asyncio.sleep(self._randomness.uniform(0.0, FIRST_TRY_S))
+        peer = self._local.views.peers.get(peer_id)
+        if peer is None or not peer.is_active:
+            return
+        errand = Errand(
+            address=peer.claimed_address,
+            how=Admission.DISCOVERED,
+            origin=SYSTEM_ORIGIN,
+            expected=peer_id,
+            renews=True,
+        )
+        try:
+            async with self._slots:
+                await self._initiator.add(errand)
+        except (MembershipError, StoreError, WriterStopped) as failure:
+            log.debug("%s does not want to know this agent: %s", peer_id, failure)
 
     async def _pursue(self, peer_id: PeerId) -> None:
         goes_first = self._local.peer.peer_id < peer_id

@@ -29,8 +29,9 @@ a replay records nothing.
 
 The initiator keeps a seat free before it sends the finish. Past that point it cannot refuse for
 reasons of its own what the other side may have recorded already. What remains is a crash or a
-network that fails between finish and receipt; then one side may have recorded alone, and adding
-the peer again, from either side, completes it.
+network that fails between finish and receipt; then the responder may have recorded alone. Adding
+it again completes it, and so does the responder itself, when it first writes to its new peer and
+hears that it is unknown there (see `membership.peering.discovery`).
 """
 
 import hashlib

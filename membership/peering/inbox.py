@@ -15,11 +15,9 @@ from membership.peering.envelope import Message, UnknownSender, open_request, se
 from membership.peering.health import Health
 from membership.peering.intake import RecordIntake
 from membership.peering.local import LocalAgent
-from membership.peering.messenger import RECORDS, VERDICTS
+from membership.peering.messenger import RECORDS, REFUSED, UNKNOWN_SENDER, VERDICTS
 from membership.peering.records import open_record
 from membership.peering.wire import MalformedFrame, check_shape
-
-REFUSED = "refused"
 
 
 class Inbox:
@@ -44,7 +42,7 @@ class Inbox:
         try:
             request = open_request(frame, self._local.peer.peer_id, self._key_of)
         except UnknownSender as unknown:
-            return self._respond(frame, unknown.peer_id, REFUSED, ["unknown_sender"]), None
+            return self._respond(frame, unknown.peer_id, REFUSED, [UNKNOWN_SENDER]), None
         self._health.heard(request.sender)
         kind, body = await self._carry_out(request, source)
         return self._respond(frame, request.sender, kind, body), request.sender

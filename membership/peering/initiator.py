@@ -34,6 +34,7 @@ from membership.store.errors import StoreError
 from membership.store.writer import WriterStopped
 
 RESERVATION_US = 30_000_000
+RESERVATION_BYTES = 16
 FINISH_ATTEMPTS = 3
 FINISH_PAUSE_S = 0.2
 
@@ -45,6 +46,7 @@ class Errand:
 
     Attributes:
         expected: Who has to answer there; None for whoever does.
+        renews: The peer has a seat here, and has lost this agent's there.
     """
 
     address: Address
@@ -53,6 +55,7 @@ class Errand:
     label: str = ""
     introduced_by: PeerId | None = None
     expected: PeerId | None = None
+    renews: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,7 +86,7 @@ class Initiator:
         if errand.expected not in (None, challenge.record.peer_id):
             raise HandshakeFailed("other_identity", "another agent answers there")
         candidate = Candidate(record=challenge.record, how=errand.how)
-        async with self._seat_kept(candidate, errand.origin):
+        async with self._seat_kept(candidate, errand.origin) as reservation:
             await self._finish(errand.address, hello, challenge, transcript)
             return await self.bus.submit(
                 AdmitPeer(
@@ -93,12 +96,16 @@ class Initiator:
                     ),
                     label=errand.label,
                     introduced_by=errand.introduced_by,
+                    reservation=reservation,
+                    told_version=handshake.open_hello(hello).record.subject_version,
                 ),
                 errand.origin,
             )
 
     async def _ensure_room(self, errand: Errand) -> None:
         """Refuse before anybody is contacted; a full cluster that has the peer says that it has."""
+        if errand.renews:
+            return
         seated = self.local.views.peers.at_address(errand.address)
         try:
             await self.bus.submit(EnsureRoom(), errand.origin)
@@ -109,16 +116,18 @@ class Initiator:
             raise PeerAlreadyInCluster(seated.peer_id, "address")
 
     @asynccontextmanager
-    async def _seat_kept(self, candidate: Candidate, origin: Origin) -> AsyncIterator[None]:
+    async def _seat_kept(self, candidate: Candidate, origin: Origin) -> AsyncIterator[str]:
+        name = self.randomness.token(RESERVATION_BYTES).hex()
         until_us = UnixUs(self.clock.now_us() + RESERVATION_US)
-        await self.bus.submit(ReserveSeat(candidate=candidate, expires_at_us=until_us), origin)
+        reserve = ReserveSeat(reservation=name, candidate=candidate, expires_at_us=until_us)
+        await self.bus.submit(reserve, origin)
         try:
-            yield
+            yield name
         finally:
             # A log that fails now must not hide what became of the add; the seat is void anyway
             # when its time is over.
             with suppress(StoreError, WriterStopped):
-                await self.bus.submit(ReleaseSeat(peer_id=candidate.record.peer_id), origin)
+                await self.bus.submit(ReleaseSeat(reservation=name), origin)
 
     async def _ask(self, address: Address, path: str, frame: bytes) -> bytes:
         try:

@@ -1,7 +1,7 @@
 """One signed message to one peer, and its signed answer."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from membership.commands.ports import Clock, Randomness
@@ -14,7 +14,8 @@ from membership.peering.local import LocalAgent
 from membership.peering.transport import MESSAGE_PATH, Transport, TransportFailed
 from membership.peering.wire import MalformedFrame
 
-RECORDS, VERDICTS = "records", "verdicts"
+RECORDS, VERDICTS, REFUSED = "records", "verdicts", "refused"
+UNKNOWN_SENDER = "unknown_sender"
 US_PER_MS = 1_000
 
 
@@ -23,7 +24,12 @@ class DeliveryFailed(Exception):
 
 
 class Messenger:
-    """Sends requests to known peers at the addresses of their newest records."""
+    """
+    Sends requests to known peers at the addresses of their newest records.
+
+    Args:
+        on_forgotten: Called when a peer says, signed, that it does not know this agent.
+    """
 
     def __init__(
         self,
@@ -33,12 +39,14 @@ class Messenger:
         *,
         clock: Clock,
         randomness: Randomness,
+        on_forgotten: Callable[[PeerId], None],
     ) -> None:
         self._local = local
         self._transport = transport
         self._health = health
         self._clock = clock
         self._randomness = randomness
+        self._on_forgotten = on_forgotten
 
     async def tell(self, peer_id: PeerId, signed_record: bytes) -> Verdict:
         """
@@ -49,13 +57,14 @@ class Messenger:
         """
         verdicts = await self.ask(peer_id, RECORDS, [signed_record], VERDICTS)
         try:
-            [[subject, _, verdict]] = verdicts
-            if subject != ulid_bytes(self._local.peer.peer_id):
-                raise ValueError
-            return Verdict(verdict)
+            [[subject, _, text]] = verdicts
+            verdict = Verdict(text)
         except (ValueError, TypeError):
+            subject = b""
+        if subject != ulid_bytes(self._local.peer.peer_id):
             message = "its acknowledgement makes no sense"
-            raise DeliveryFailed(message) from None
+            raise DeliveryFailed(message)
+        return verdict
 
     async def ask(
         self, peer_id: PeerId, kind: str, body: Sequence[Any], expected: str
@@ -77,8 +86,10 @@ class Messenger:
             self._health.failed(peer_id)
             raise
         self._health.answered(peer_id, asyncio.get_running_loop().time() - sent_s)
+        if response.kind == REFUSED and response.body == [UNKNOWN_SENDER]:
+            self._on_forgotten(peer_id)
         if response.kind != expected:
-            message = "it does not count this agent as a peer; add it again from either side"
+            message = "it does not count this agent as a peer; add it again there"
             raise DeliveryFailed(message)
         return response.body
 

@@ -71,7 +71,12 @@ class Peering:
         self._health = Health(clock)
         self._book = RecordBook(local)
         messenger = Messenger(
-            local, around.transport, self._health, clock=clock, randomness=randomness
+            local,
+            around.transport,
+            self._health,
+            clock=clock,
+            randomness=randomness,
+            on_forgotten=self._forgotten,
         )
         self._broadcaster = Broadcaster(local, bus, messenger, clock=clock, randomness=randomness)
         self._initiator = Initiator(
@@ -149,6 +154,9 @@ class Peering:
     def _introduced(self, introduction: Introduction) -> None:
         if self._mode is DiscoveryMode.TRANSITIVE:
             self._discovery.introduced(introduction)
+
+    def _forgotten(self, peer_id: PeerId) -> None:
+        self._discovery.reacquaint(peer_id)
 
     def _on_events(self, events: Sequence[RecordedEvent]) -> None:
         self._book.on_events(events)

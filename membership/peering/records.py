@@ -2,8 +2,8 @@
 Records: what a peer signs about itself.
 
 A record is eternal and relayable. It holds all that is needed to check it: the key that signed
-it is part of it, and whether that key is the peer's is a matter of the log (`id → key` never
-changes), not of who passed it on.
+it is part of it, and that the key is the peer's follows from the peer's id, which holds a hash of
+it. Who passed a record on does not matter.
 
 An agent derives its own record from its own peer in the log, and from nothing else, so that the
 same version gives the same bytes on every day and after every restart. Two different records of
@@ -11,6 +11,7 @@ one version are therefore proof of two agents with one key.
 """
 
 from membership.domain.errors import InvalidRequest
+from membership.domain.identity import is_id_of
 from membership.domain.peer import Peer
 from membership.domain.record import PeerRecord
 from membership.domain.values import (
@@ -85,9 +86,13 @@ def open_record(data: bytes) -> PeerRecord:
     if (canonical_address, canonical_name) != (address, name):
         message = "the address or name is not in its canonical form"
         raise MalformedFrame(message)
+    subject = PeerId(ulid_text(sized(peer_id, ID_BYTES, "a peer id")))
+    if not is_id_of(subject, public_key):
+        message = "the id is not that of the key"
+        raise MalformedFrame(message)
     return PeerRecord(
         cluster_id=ClusterId(sized(cluster_id, CLUSTER_ID_BYTES, "a cluster id")),
-        peer_id=PeerId(ulid_text(sized(peer_id, ID_BYTES, "a peer id"))),
+        peer_id=subject,
         subject_version=subject_version,
         left=left,
         public_key=public_key,

@@ -28,8 +28,10 @@ EXPLANATIONS = {
     "bad_proof": "the remote agent could not verify that this agent holds its licence",
     "bad_signature": "the remote agent could not verify this agent's signature",
     "busy": "the remote agent has too many handshakes under way; try again in a few seconds",
-    "deactivated": "the identity has left its cluster for good; it needs a new one "
+    "deactivated": "the agent there has left its cluster for good; it needs a new identity "
     "(membership init --new-identity)",
+    "deactivated_there": "the remote agent knows that this agent's identity has left for good; it "
+    "needs a new one (membership init --new-identity)",
     "expired": "the handshake took longer than its 10 seconds; try again",
     "explicit": "that agent takes only peers that an operator names, not discovered ones",
     "key_changed": "the remote agent knows this identity with another key, and keys never change",
@@ -61,6 +63,8 @@ def encode_refusal(error: MembershipError | HandshakeRefused) -> bytes:
             return _frame(_FAILED, "deactivated", {})
         case PeerAlreadyInCluster():
             return _frame(_FAILED, "already_there", {})
+        case HandshakeFailed(reason="deactivated"):
+            return _frame(_FAILED, "deactivated_there", {})
         case HandshakeFailed() | HandshakeRefused():
             return _frame(_FAILED, error.reason, {})
     return _frame(_FAILED, "wrong_protocol", {})

@@ -20,6 +20,8 @@ from membership.store.errors import StoreError
 from membership.store.writer import WriterStopped
 
 HANDSHAKE_MS = 10_000
+RECEIPT_MS = 60_000
+"""How long after its deadline a finish that was recorded may still be repeated."""
 MAX_RECEIPTS = 1_024
 _KEY_BYTES = 32
 
@@ -66,9 +68,10 @@ class Responder:
         hello, challenge, proof = handshake.open_finish(frame)
         transcript = handshake.transcript_of(hello.frame, challenge.nonce, challenge.record.signed)
         try:
-            self._check_finish(hello, challenge, proof, transcript)
+            self._check_challenge(challenge, transcript)
             if challenge.nonce in self._receipts:
                 return self._receipts[challenge.nonce][1]
+            self._check_finish(hello, challenge, proof, transcript)
             await self._record(hello, challenge, proof, transcript, source)
         except (MembershipError, HandshakeRefused) as refusal:
             return encode_refusal(refusal)
@@ -86,17 +89,22 @@ class Responder:
             raise LicenseMismatch(local.cluster_id.hex(), hello.record.cluster_id.hex())
         if hello.intent == Admission.DISCOVERED and not self._accepts_discovery:
             raise HandshakeRefused("explicit")
-        if hello.record.left or not local.peer.is_active:
+        if not local.peer.is_active:
             raise HandshakeRefused("deactivated")
+        if hello.record.left:
+            raise HandshakeRefused("deactivated_there")
+
+    def _check_challenge(self, challenge: Challenge, transcript: bytes) -> None:
+        cookie = self._cookie(transcript, challenge.proof, challenge.deadline_ms)
+        if challenge.version != PROTOCOL_VERSION:
+            raise HandshakeRefused("wrong_protocol")
+        if not hmac.compare_digest(cookie, challenge.cookie):
+            raise HandshakeRefused("expired")
 
     def _check_finish(
         self, hello: Hello, challenge: Challenge, proof: Proof, transcript: bytes
     ) -> None:
-        cookie = self._cookie(transcript, challenge.proof, challenge.deadline_ms)
-        is_ours = hmac.compare_digest(cookie, challenge.cookie)
-        if challenge.version != PROTOCOL_VERSION:
-            raise HandshakeRefused("wrong_protocol")
-        if not is_ours or challenge.deadline_ms <= _now_ms():
+        if challenge.deadline_ms <= _now_ms():
             raise HandshakeRefused("expired")
         self._check_hello(hello)
         key, role = hello.record.public_key, handshake.INITIATOR
@@ -116,6 +124,7 @@ class Responder:
                 invited=self._invitations.holds(record.peer_id),
             ),
             evidence=handshake.evidence_of(transcript, proof, handshake.INITIATOR),
+            told_version=challenge.record.subject_version,
         )
         origin = Origin(
             actor=Actor(kind="peer", id=record.peer_id),
@@ -135,9 +144,9 @@ class Responder:
 
     def _remember(self, challenge: Challenge, receipt: bytes) -> None:
         if len(self._receipts) >= MAX_RECEIPTS:
-            now_ms = _now_ms()
+            overdue_ms = _now_ms() - RECEIPT_MS
             self._receipts = {
-                nonce: entry for nonce, entry in self._receipts.items() if entry[0] > now_ms
+                nonce: entry for nonce, entry in self._receipts.items() if entry[0] > overdue_ms
             }
         if len(self._receipts) < MAX_RECEIPTS:
             self._receipts[challenge.nonce] = (challenge.deadline_ms, receipt)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from membership.domain.values import PeerId
 from membership.peering.anti_entropy import AntiEntropy
 from membership.peering.messenger import DeliveryFailed
+from membership.store.errors import StoreError
 
 MAX_AT_ONCE = 16
 PAUSE_S = 0.25
@@ -45,14 +46,20 @@ async def sync(anti_entropy: AntiEntropy, peers: Sequence[PeerId], wait_s: float
 async def _exchange_with_all(anti_entropy: AntiEntropy, peers: Sequence[PeerId]) -> SyncReport:
     slots = asyncio.Semaphore(MAX_AT_ONCE)
 
-    async def exchange(peer_id: PeerId) -> bool | str:
+    async def exchange(peer_id: PeerId) -> bool | str | StoreError:
         async with slots:
             try:
                 return await anti_entropy.exchange(peer_id)
             except DeliveryFailed as failure:
                 return str(failure)
+            except StoreError as failure:
+                # Raised when all have ended, so that none goes on behind its caller's back.
+                return failure
 
     outcomes = dict(zip(peers, await asyncio.gather(*map(exchange, peers)), strict=True))
+    for failure in outcomes.values():
+        if isinstance(failure, StoreError):
+            raise failure
     return SyncReport(
         agreeing=[p for p, outcome in outcomes.items() if outcome is True],
         differing=[p for p, outcome in outcomes.items() if outcome is False],

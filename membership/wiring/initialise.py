@@ -8,7 +8,7 @@ versions anew would contradict everything it ever signed. That is refused.
 """
 
 from base64 import b32encode
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from membership.api.credentials import new_credential
@@ -20,11 +20,11 @@ from membership.commands.licensing import (
 )
 from membership.commands.messages import SYSTEM_ORIGIN, CreateLocalPeer, Receipt, Request
 from membership.domain.errors import InvalidAddress
+from membership.domain.identity import peer_id_for
 from membership.domain.license import US_PER_DAY, License
 from membership.domain.values import (
     Address,
     ClusterId,
-    PeerId,
     PublicKey,
     StreamId,
     UnixUs,
@@ -101,6 +101,9 @@ def initialise(settings: Settings, *, new_identity: bool = False) -> Initialised
     with directory.locked():
         directory.finish_retirement()
         retired = _retire(directory) if new_identity and directory.is_initialised else None
+        if retired is not None and settings.license_file is None:
+            # A new identity comes back to the cluster that the old one left.
+            settings = replace(settings, license_file=retired / "license.json")
         opened = open_agent(directory, settings, advertised_address(settings))
         opened.replayed.store.close()
     local = opened.replayed.views.peers.local
@@ -230,9 +233,9 @@ def _create(
 def _identity(directory: DataDirectory, nature: Nature) -> Identity:
     if directory.is_initialised:
         return directory.read_identity()
-    identity = Identity(
-        peer_id=PeerId(nature.ids.new_ulid()), seed=nature.randomness.token(SEED_BYTES)
-    )
+    seed = nature.randomness.token(SEED_BYTES)
+    public_key = PublicKey(Signer(seed).public_key)
+    identity = Identity(peer_id=peer_id_for(public_key, nature.clock.now_us()), seed=seed)
     directory.write_identity(identity)
     return identity
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from membership.commands.messages import AdmitPeer, Receipt, Request, SaveDeliveries
 from membership.domain.admission import Admission, Candidate
 from membership.domain.events import HandshakeEvidence
+from membership.domain.identity import peer_id_for
 from membership.domain.peer import Peer, PeerStatus
 from membership.domain.values import ClusterId, PeerId, PublicKey, UnixUs, parse_address
 from membership.peering.records import open_record, sign_record
@@ -12,7 +13,6 @@ from membership.proof.signing import Signer
 from membership.settings import Settings
 from membership.store.data_directory import DataDirectory
 from membership.store.rows import Delivery
-from membership.system import SystemIds
 from membership.wiring.initialise import open_agent
 from membership.wiring.licenses import issue_license
 
@@ -36,9 +36,9 @@ def cluster_of(data_dir: Path, peers: int) -> PeerId:
     with directory.locked():
         settings = Settings(data_dir=data_dir, license_file=license_file)
         opened = open_agent(directory, settings, ADDRESS)
-        replayed, ids = opened.replayed, SystemIds()
+        replayed = opened.replayed
         cluster_id = replayed.views.license.cluster_id
-        commands = [_admission(ids, cluster_id, number) for number in range(1, peers)]
+        commands = [_admission(cluster_id, number) for number in range(1, peers)]
         # Nobody is behind, so that the broadcaster has nothing to do while others are measured.
         told = [
             Delivery(peer_id=c.command.candidate.record.peer_id, acked_version=1)
@@ -54,11 +54,11 @@ def cluster_of(data_dir: Path, peers: int) -> PeerId:
     return local_id
 
 
-def _admission(ids: SystemIds, cluster_id: ClusterId, number: int) -> Request:
+def _admission(cluster_id: ClusterId, number: int) -> Request:
     signer = Signer(number.to_bytes(32, "big"))
     address = parse_address(f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}:1")
     peer = Peer(
-        peer_id=PeerId(ids.new_ulid()),
+        peer_id=peer_id_for(PublicKey(signer.public_key), UnixUs(number)),
         public_key=PublicKey(signer.public_key),
         address=address,
         own_name=f"agent {number}",

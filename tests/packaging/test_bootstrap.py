@@ -124,7 +124,9 @@ def test_the_script_runs_from_anywhere(tmp_path: Path) -> None:
         (fake / "bin" / name).write_text((ROOT / "bin" / name).read_text())
     (fake / "bin" / "membership").chmod(0o755)
     (fake / "membership").mkdir()
-    (fake / "membership" / "__main__.py").write_text("import os, sys; print(os.getcwd(), sys.argv[1:])")
+    (fake / "membership" / "__main__.py").write_text(
+        "import os, sys; print(os.getcwd(), sys.argv[1:])"
+    )
     link = tmp_path / "link"
     link.symlink_to(fake / "bin" / "membership")
     done = subprocess.run(

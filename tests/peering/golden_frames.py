@@ -10,6 +10,7 @@ from membership.domain.errors import (
     NodeLimitExceeded,
     PeerAlreadyInCluster,
 )
+from membership.domain.identity import peer_id_for
 from membership.domain.peer import Peer, PeerStatus
 from membership.domain.values import Address, ClusterId, PeerId, PublicKey, UnixUs, ulid_bytes
 from membership.peering import handshake
@@ -20,8 +21,9 @@ from membership.peering.refusals import HandshakeRefused, encode_refusal
 from membership.proof.signing import Signer
 
 INITIATOR_KEY, RESPONDER_KEY = Signer(b"\x01" * 32), Signer(b"\x02" * 32)
-INITIATOR_ID = PeerId("01KC0000000000000000000001")
-RESPONDER_ID = PeerId("01KC0000000000000000000002")
+CREATED_AT_US = UnixUs(1_767_225_600_000_000)
+INITIATOR_ID = peer_id_for(PublicKey(INITIATOR_KEY.public_key), CREATED_AT_US)
+RESPONDER_ID = peer_id_for(PublicKey(RESPONDER_KEY.public_key), CREATED_AT_US)
 CLUSTER_ID = ClusterId(bytes(range(16)))
 SECRET = b"\x53" * 32
 INITIATOR_NONCE, RESPONDER_NONCE, REQUEST_NONCE = b"\x0a" * 32, b"\x0b" * 32, b"\x0c" * 16
@@ -101,6 +103,7 @@ def _refusals() -> dict[str, bytes]:
         "license-expired": LicenseExpired("2026-01-01T00:00:00.000000Z"),
         "deactivated": LocalPeerDeactivated(RESPONDER_ID),
         "already-there": PeerAlreadyInCluster(INITIATOR_ID, "key"),
+        "deactivated-there": HandshakeFailed("deactivated", "it left"),
         "key-changed": HandshakeFailed("key_changed", "it is known with another key"),
         "removed": HandshakeFailed("removed", "it was removed"),
     }

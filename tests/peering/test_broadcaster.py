@@ -12,7 +12,7 @@ import pytest
 from membership.commands.messages import RenamePeer
 from membership.commands.ports import DestinationStatus
 from membership.domain.events import PeerDeactivated, PeerRenamed
-from membership.domain.values import Address, PeerId, UnixUs
+from membership.domain.values import Address, PeerId, UnixUs, ulid_bytes
 from membership.peering.backoff import (
     BASE_S,
     CAP_S,
@@ -40,6 +40,7 @@ from tests.peering.two_agents import (
     SeededChance,
     a_license,
     leave,
+    peer_id_of,
     remove,
     rename,
     start_agent,
@@ -87,7 +88,12 @@ class _Line:
 def _broadcaster(agent: Agent, line: Transport | None = None) -> Broadcaster:
     clock, chance = agent.clock, agent.chance
     messenger = Messenger(
-        agent.local, line or agent.line, Health(clock), clock=clock, randomness=chance
+        agent.local,
+        line or agent.line,
+        Health(clock),
+        clock=clock,
+        randomness=chance,
+        on_forgotten=lambda _: None,
     )
     return Broadcaster(agent.local, agent.bus, messenger, clock=clock, randomness=chance)
 
@@ -485,7 +491,7 @@ async def test_signs_of_life_of_a_peer_that_does_not_answer_are_bounded() -> Non
         for _ in range(600):
             hub.broadcaster.sign_of_life(peer.peer_id)
             await asyncio.sleep(0.1)
-        assert 2 <= len(hub.messages(peer)) - sent <= 60 / PROBE_INTERVAL_S + 2
+        assert 1 <= len(hub.messages(peer)) - sent <= 3
 
 
 @in_virtual_time
@@ -522,12 +528,12 @@ async def test_two_agents_that_cannot_answer_each_other_wake_each_other_at_a_bou
         ("verdicts", []),
         ("verdicts", ["applied"]),
         ("verdicts", [[b"\x00" * 16, 2, "applied"]]),
-        ("verdicts", [[b"\x01\x9b" + (1).to_bytes(14, "big"), 2, "whatever"]]),
-        ("verdicts", [[b"\x01\x9b" + (1).to_bytes(14, "big"), 2, None]]),
-        ("verdicts", [[b"\x01\x9b" + (1).to_bytes(14, "big"), 2]]),
+        ("verdicts", [[ulid_bytes(peer_id_of(1)), 2, "whatever"]]),
+        ("verdicts", [[ulid_bytes(peer_id_of(1)), 2, None]]),
+        ("verdicts", [[ulid_bytes(peer_id_of(1)), 2]]),
         ("verdicts", [None]),
         ("refused", ["unknown_sender"]),
-        ("digest", [[b"\x01\x9b" + (1).to_bytes(14, "big"), 2, "applied"]]),
+        ("digest", [[ulid_bytes(peer_id_of(1)), 2, "applied"]]),
     ],
     ids=str,
 )

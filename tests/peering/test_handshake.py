@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from membership.commands.messages import Receipt
 from membership.domain.errors import HandshakeFailed, NodeLimitExceeded, PeerAlreadyInCluster
 from membership.domain.events import PeerAdded
@@ -163,16 +161,16 @@ async def test_adds_that_cross_seat_both_sides_once() -> None:
     assert not two.state.reservations
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="each inbound side is recorded first, and both operators' adds are then refused",
-)
 @in_virtual_time
-async def test_of_adds_that_cross_at_least_one_operator_hears_that_it_worked() -> None:
+async def test_of_adds_that_cross_both_operators_hear_that_it_worked() -> None:
     _, one, two = await two_agents()
-    outcomes = await asyncio.gather(one.add(two), two.add(one), return_exceptions=True)
-    assert any(isinstance(outcome, Receipt) for outcome in outcomes)
+    outcomes = await asyncio.gather(one.add(two, "two"), two.add(one), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Receipt, Receipt]
+    known = one.local.views.peers.get(two.peer_id)
+    assert known is not None
+    assert known.name == "two"
+    assert not one.state.reservations
+    assert not two.state.reservations
 
 
 @in_virtual_time

@@ -26,6 +26,7 @@ from tests.peering.two_agents import (
     a_license,
     address_of,
     leave,
+    peer_id_of,
     remove,
     start_agent,
     two_agents,
@@ -147,7 +148,8 @@ async def _two_where_one_forgot_that_it_left() -> tuple[Agent, Agent]:
 @in_virtual_time
 async def test_an_identity_that_is_known_there_to_have_left_is_refused() -> None:
     restored, two = await _two_where_one_forgot_that_it_left()
-    assert _is_handshake_failure(await _refusal_between(restored, two), "deactivated")
+    error = await _refusal_between(restored, two)
+    assert _is_handshake_failure(error, "deactivated_there")
 
 
 @in_virtual_time
@@ -169,16 +171,16 @@ async def test_a_peer_that_was_removed_there_is_refused_there() -> None:
 @in_virtual_time
 async def test_a_known_identity_with_another_key_is_refused_there() -> None:
     network, _, two = await two_peers()
-    impostor = await start_agent(network, 1, seed=b"\x66" * 32)
-    assert _is_handshake_failure(await _refusal_between(impostor, two), "key_changed")
+    impostor = await start_agent(network, 1, seed=b"\x66" * 32, peer_id=peer_id_of(1))
+    assert _is_handshake_failure(await _refusal_between(impostor, two), "wrong_protocol")
 
 
 @in_virtual_time
 async def test_a_known_identity_with_another_key_is_refused_here() -> None:
     network, one, two = await two_peers()
     await remove(one, two)
-    impostor = await start_agent(network, 2, seed=b"\x66" * 32)
-    assert _is_handshake_failure(await _refusal_between(one, impostor), "key_changed")
+    impostor = await start_agent(network, 2, seed=b"\x66" * 32, peer_id=peer_id_of(2))
+    assert _is_handshake_failure(await _refusal_between(one, impostor), "wrong_protocol")
 
 
 @in_virtual_time

@@ -26,6 +26,7 @@ from membership.commands.messages import (
 )
 from membership.commands.processor import CommandProcessor, Processed
 from membership.domain.events import Actor, CredentialCreated, RecordedEvent
+from membership.domain.identity import peer_id_for
 from membership.domain.license import US_PER_DAY, License
 from membership.domain.values import (
     Address,
@@ -63,7 +64,11 @@ def seed_of(number: int) -> bytes:
 
 def peer_id_of(number: int) -> PeerId:
     """Return the id of agent *number*."""
-    return PeerId(ulid_text(b"\x01\x9b" + number.to_bytes(14, "big")))
+    return _bound_id(number, Signer(seed_of(number)))
+
+
+def _bound_id(number: int, signer: Signer) -> PeerId:
+    return peer_id_for(PublicKey(signer.public_key), UnixUs(START_US + number * 1_000))
 
 
 def address_of(number: int) -> Address:
@@ -277,6 +282,7 @@ async def start_agent(
     *,
     seed: bytes | None = None,
     address: Address | None = None,
+    peer_id: PeerId | None = None,
     chance: SeededChance | None = None,
     discovery: DiscoveryMode = DiscoveryMode.TRANSITIVE,
 ) -> Agent:
@@ -294,7 +300,7 @@ async def start_agent(
     bus.subscribe(views.apply)
     signer, line = Signer(seed or seed_of(number)), _Line(network, number)
     if state.cluster.local_id is None:
-        creation = _creation(number, signer, document, address or address_of(number))
+        creation = _creation(number, signer, document, address or address_of(number), peer_id)
         await bus.submit(creation, OPERATOR)
     local = LocalAgent(signer=signer, views=views, license_secret=document.secret)
     around = Surroundings(
@@ -317,10 +323,14 @@ async def start_agent(
 
 
 def _creation(
-    number: int, signer: Signer, document: LicenseDocument, address: Address
+    number: int,
+    signer: Signer,
+    document: LicenseDocument,
+    address: Address,
+    peer_id: PeerId | None,
 ) -> CreateLocalPeer:
     return CreateLocalPeer(
-        peer_id=peer_id_of(number),
+        peer_id=peer_id or _bound_id(number, signer),
         public_key=PublicKey(signer.public_key),
         address=address,
         name=f"agent {number}",

@@ -5,7 +5,7 @@ The directory that is an agent: its key, its licence, its log.
     license.json    the licence with its secret; mode 0600
     membership.db   the log
     lock            held by the running process
-    retired/<id>/   the files of former identities, kept for auditors
+    retired/<id>/   the files of former identities, kept for auditors, and their farewells
 
 Every file is written whole under another name, synced, and renamed into place; the directory is
 synced after it. A crash leaves the old file or the new one, never half of one.
@@ -14,7 +14,7 @@ synced after it. A crash leaves the old file or the new one, never half of one.
 import fcntl
 import os
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ PRIVATE_FILE_MODE = 0o600
 PRIVATE_DIRECTORY_MODE = 0o700
 _SHARED_WITH_OTHERS = 0o077
 _RETIRED = "retired"
+_FAREWELL = "farewell.record"
 _RETIRED_FILES = (
     "identity.json",
     "license.json",
@@ -113,12 +114,13 @@ class DataDirectory:
             os.close(lock)
 
     def _take(self, lock: int) -> None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
-            raise DataDirectoryLocked(self.path, f" (pid {holder})" if holder else "") from None
         with self._explained():
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+                named = f" (pid {holder})" if holder else ""
+                raise DataDirectoryLocked(self.path, named) from None
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
@@ -178,6 +180,23 @@ class DataDirectory:
                     _sync(target)
             _sync(self.path)
         return target
+
+    def write_farewell(self, peer_id: PeerId, record: bytes) -> None:
+        """Keep the signed record of an identity that is about to be retired."""
+        target = self.path / _RETIRED / peer_id
+        with self._explained():
+            target.mkdir(mode=PRIVATE_DIRECTORY_MODE, parents=True, exist_ok=True)
+        self._write_private(target / _FAREWELL, record)
+
+    def farewells(self) -> Sequence[bytes]:
+        """Return the last records of all retired identities, oldest first."""
+        files = sorted((self.path / _RETIRED).glob(f"*/{_FAREWELL}"))
+        return [self._read_private(file) for file in files]
+
+    def retired_license(self) -> bytes | None:
+        """Return the licence of the identity that was retired last."""
+        files = sorted((self.path / _RETIRED).glob(f"*/{self._license.name}"))
+        return self._read_private(files[-1]) if files else None
 
     def finish_retirement(self) -> None:
         """Move what a crash in the middle of `retire` left behind."""

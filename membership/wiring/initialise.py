@@ -8,7 +8,7 @@ versions anew would contradict everything it ever signed. That is refused.
 """
 
 from base64 import b32encode
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from membership.api.credentials import new_credential
@@ -18,7 +18,7 @@ from membership.commands.licensing import (
     issue_license,
     parse_license,
 )
-from membership.commands.messages import SYSTEM_ORIGIN, CreateLocalPeer, Receipt, Request
+from membership.commands.messages import CreateLocalPeer, ObserveRecord, Receipt, Request
 from membership.domain.errors import InvalidAddress
 from membership.domain.identity import peer_id_for
 from membership.domain.license import US_PER_DAY, License
@@ -30,6 +30,7 @@ from membership.domain.values import (
     UnixUs,
     parse_address,
 )
+from membership.peering.records import open_record
 from membership.proof.signing import SEED_BYTES, Signer
 from membership.settings import ConfigurationError, Settings
 from membership.store.data_directory import (
@@ -42,6 +43,7 @@ from membership.store.event_store import EventStore
 from membership.store.sqlite import SQLiteRecorder
 from membership.system import SystemClock, SystemIds, SystemRandomness
 from membership.wiring.core import Key, Nature, Replayed, replay
+from membership.wiring.retirement import retire
 
 EVALUATION_MAX_NODES = 100
 EVALUATION_DAYS = 365
@@ -100,10 +102,8 @@ def initialise(settings: Settings, *, new_identity: bool = False) -> Initialised
     directory = DataDirectory(settings.data_dir)
     with directory.locked():
         directory.finish_retirement()
-        retired = _retire(directory) if new_identity and directory.is_initialised else None
-        if retired is not None and settings.license_file is None:
-            # A new identity comes back to the cluster that the old one left.
-            settings = replace(settings, license_file=retired / "license.json")
+        is_replaced = new_identity and directory.is_initialised
+        retired = retire(directory, settings, system_nature()) if is_replaced else None
         opened = open_agent(directory, settings, advertised_address(settings))
         opened.replayed.store.close()
     local = opened.replayed.views.peers.local
@@ -198,7 +198,7 @@ def _create(
     replayed: Replayed,
     nature: Nature,
 ) -> Opened:
-    given = None if settings.license_file is None else read_license_file(settings.license_file)
+    given = _given_license(directory, settings)
     identity = _identity(directory, nature)
     signer = Signer(identity.seed)
     document = given or _evaluation_license(signer, nature)
@@ -217,10 +217,12 @@ def _create(
             StreamId(credential.client_id), "first credential", ("admin",), credential.client_secret
         ),
     )
-    processed = replayed.processor.process([Request(command, SYSTEM_ORIGIN)])
-    [outcome] = processed.outcomes
-    if not isinstance(outcome, Receipt):
-        raise outcome
+    farewells = [ObserveRecord(record=open_record(signed)) for signed in directory.farewells()]
+    requests = [Request(command), *(Request(farewell) for farewell in farewells)]
+    processed = replayed.processor.process(requests)
+    for outcome in processed.outcomes:
+        if not isinstance(outcome, Receipt):
+            raise outcome
     replayed.views.apply(processed.events)
     return Opened(
         replayed=replayed,
@@ -238,6 +240,14 @@ def _identity(directory: DataDirectory, nature: Nature) -> Identity:
     identity = Identity(peer_id=peer_id_for(public_key, nature.clock.now_us()), seed=seed)
     directory.write_identity(identity)
     return identity
+
+
+def _given_license(directory: DataDirectory, settings: Settings) -> LicenseDocument | None:
+    if settings.license_file is not None:
+        return read_license_file(settings.license_file)
+    # A new identity comes back to the cluster that the one before it left.
+    former = directory.retired_license()
+    return None if former is None else parse_license(former)
 
 
 def _evaluation_license(signer: Signer, nature: Nature) -> LicenseDocument:
@@ -263,15 +273,3 @@ def read_license_file(path: Path) -> LicenseDocument:
     except OSError as error:
         message = f"the licence file {path} cannot be read: {error.strerror}"
         raise ConfigurationError(message) from None
-
-
-def _retire(directory: DataDirectory) -> Path:
-    identity = directory.read_identity()
-    store = EventStore(SQLiteRecorder(directory.database))
-    try:
-        cluster = replay(store, system_nature()).cluster
-    finally:
-        store.close()
-    if cluster.local_id is not None and cluster.local.is_active:
-        raise AlreadyInitialised(directory.path, identity.peer_id)
-    return directory.retire(identity.peer_id)

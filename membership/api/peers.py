@@ -2,7 +2,7 @@
 
 from aiohttp import hdrs, web
 
-from membership.api import schema
+from membership.api import bodies, schema
 from membership.api.answers import etag_of, expected_version, read_answer, write_answer
 from membership.api.arrivals import (
     SUBJECT,
@@ -53,7 +53,7 @@ async def add_peer(request: web.Request) -> web.Response:
     """Shake hands with the agent at an address and answer the new peer."""
     parameters(request, _NONE)
     context, origin = request.app[CONTEXT], origin_of(request)
-    wanted = schema.parse_body(schema.NewPeer, await read_body(request))
+    wanted = bodies.parse_body(bodies.NewPeer, await read_body(request))
     address, label = parse_address(wanted.address), parse_name(wanted.name)
     request[SUBJECT] = address
     receipt = await context.peering.add_peer(address, label, origin)
@@ -70,7 +70,7 @@ async def rename_peer(request: web.Request) -> web.Response:
     peer_id = ulid_in_path(request)
     context, origin = request.app[CONTEXT], origin_of(request)
     expected = expected_version(request)
-    changes = schema.parse_body(schema.PeerChanges, await read_body(request))
+    changes = bodies.parse_body(bodies.PeerChanges, await read_body(request))
     name = parse_name(changes.name) if "name" in changes.model_fields_set else None
     command = RenamePeer(peer_id=peer_id, name=name, expected_version=expected)
     receipt = await context.bus.submit(command, origin)

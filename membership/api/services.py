@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from aiohttp import hdrs, web
 
-from membership.api import schema
+from membership.api import bodies, schema
 from membership.api.answers import etag_of, read_answer, write_answer
 from membership.api.arrivals import SUBJECT, origin_of, parameters, read_body, ulid_in_path
 from membership.api.context import CONTEXT
@@ -53,7 +53,7 @@ async def register_service(request: web.Request) -> web.Response:
     """Register a service between two active peers."""
     parameters(request, _NONE)
     context, origin = request.app[CONTEXT], origin_of(request)
-    wanted = schema.parse_body(schema.NewService, await read_body(request))
+    wanted = bodies.parse_body(bodies.NewService, await read_body(request))
     service_id = ServiceId(context.ids.new_ulid())
     command = RegisterService(
         service_id=service_id,

@@ -151,6 +151,10 @@ class Peering:
         """Return this agent's opinion of itself."""
         return self._health.of_self()
 
+    def digest(self) -> bytes:
+        """Return 16 bytes that are equal for agents that know the same of all peers."""
+        return self._book.digest()
+
     def _introduced(self, introduction: Introduction) -> None:
         if self._mode is DiscoveryMode.TRANSITIVE:
             self._discovery.introduced(introduction)

@@ -1,0 +1,150 @@
+"""
+What has to hold, whatever happens. Each promise raises `AssertionError` with what broke it.
+
+The first group holds at every moment, for every host on its own; the second when faults have
+ended and some time has passed.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from membership.commands.processor import all_seats
+from membership.domain.events import (
+    PeerAdded,
+    PeerDeactivated,
+    PeerEvent,
+    PeerRemoved,
+    RecordedEvent,
+)
+from membership.domain.peer import PeerStatus
+from membership.domain.values import PeerId
+from membership.store.event_store import EventStore
+from tests.simulation.hosts import Host
+
+
+def log_of(host: Host) -> Sequence[RecordedEvent]:
+    """Return everything on a host's disk."""
+    return list(EventStore(host.recorder).events())
+
+
+def each_log_is_whole(host: Host) -> None:
+    """Positions and versions have no gaps; what is derived equals what is served and guarded."""
+    log = log_of(host)
+    assert [event.position for event in log] == list(range(1, len(log) + 1))
+    versions: dict[str, int] = {}
+    for recorded in log:
+        stream = recorded.event.stream_id
+        assert recorded.version == versions.get(stream, 0) + 1, recorded
+        versions[stream] = recorded.version
+    rebuilt = host.replayed()
+    assert sorted(all_seats(rebuilt.cluster).taken) == list(host.recorder.seats())
+    if host.agent is not None:
+        assert host.agent.views.contents() == rebuilt.views.contents()
+
+
+def no_duplicates_and_no_more_than_licensed(host: Host) -> None:
+    """Active peers differ in identity, address and key, and are no more than the licence allows."""
+    seats = host.recorder.seats()
+    for column in zip(*seats, strict=True):
+        assert len(set(column)) == len(seats)
+    assert len(seats) <= host.license.license.max_nodes
+
+
+def nobody_comes_back(host: Host, wanted: Collection[PeerId]) -> None:
+    """Who left stays gone; who was removed stays away unless an operator here asked for them."""
+    status: dict[PeerId, PeerStatus] = {}
+    for recorded in log_of(host):
+        event = recorded.event
+        match event:
+            case PeerDeactivated():
+                status[event.peer_id] = PeerStatus.LEFT
+            case PeerRemoved():
+                status[event.peer_id] = PeerStatus.REMOVED
+            case PeerAdded():
+                before = status.get(event.peer_id)
+                assert before is not PeerStatus.LEFT, f"{event.peer_id} left and is back"
+                is_asked_for = event.how == "operator" or event.peer_id in wanted
+                assert before is None or is_asked_for, f"{event.peer_id} was removed and is back"
+            case PeerEvent():
+                assert status.get(event.peer_id) is not PeerStatus.LEFT, event
+
+
+def only_real_peers(host: Host, real: Collection[PeerId]) -> None:
+    """No forged message put anybody into a log."""
+    for recorded in log_of(host):
+        if isinstance(recorded.event, PeerEvent):
+            assert recorded.event.peer_id in real, recorded
+
+
+def active_peers(host: Host) -> frozenset[PeerId]:
+    """Return the remote peers that a host lists."""
+    assert host.agent is not None
+    return frozenset(p.peer_id for p in host.agent.views.peers.active() if not p.is_local)
+
+
+def groups(hosts: Sequence[Host]) -> Iterator[Sequence[Host]]:
+    """Yield the hosts that are connected by peers in touch, group by group."""
+    left = [host for host in hosts if host.agent is not None and host.agent.local.peer.is_active]
+    while left:
+        group, edge = [left[0]], [left.pop(0)]
+        while edge:
+            here = edge.pop()
+            near = [other for other in left if _are_in_touch(here, other)]
+            left = [host for host in left if host not in near]
+            group += near
+            edge += near
+        yield group
+
+
+def _are_in_touch(one: Host, other: Host) -> bool:
+    """
+    Whether they list each other, and at least one of them knows where the other one is.
+
+    Two who both moved while they could not talk, and have no common peer, have lost each other;
+    nothing but an operator can tell one of them.
+    """
+    return (
+        other.peer_id in active_peers(one)
+        and one.peer_id in active_peers(other)
+        and (_knows_address(one, other) or _knows_address(other, one))
+    )
+
+
+def _knows_address(one: Host, other: Host) -> bool:
+    assert one.agent is not None
+    peer = one.agent.views.peers.get(other.peer_id)
+    return peer is not None and peer.claimed_address == other.address
+
+
+def disagreement(hosts: Sequence[Host]) -> str:
+    """Return what connected hosts do not agree on yet, empty when they agree."""
+    for group in groups(hosts):
+        if any(host.was_restored for host in group):
+            continue  # Others know a later life of it than its own; see docs/decisions.md.
+        digests = {host.number: _digest(host) for host in group}
+        if len(set(digests.values())) > 1:
+            return f"what is known differs: {digests}"
+        for one in group:
+            for other in group:
+                if one is not other and not _is_settled(one, other):
+                    return f"host {one.number} does not list host {other.number}"
+    return ""
+
+
+def _digest(host: Host) -> str:
+    assert host.agent is not None
+    return host.agent.peering.digest().hex()
+
+
+def _is_settled(one: Host, other: Host) -> bool:
+    """Whether one lists the other, or has a reason not to."""
+    if other.peer_id in active_peers(one):
+        return True
+    full = len(one.recorder.seats()) >= one.license.license.max_nodes
+    other_full = len(other.recorder.seats()) >= other.license.license.max_nodes
+    return full or other_full or _has_tombstone(one, other) or _has_tombstone(other, one)
+
+
+def _has_tombstone(host: Host, other: Host) -> bool:
+    assert host.agent is not None
+    peer = host.agent.views.peers.get(other.peer_id)
+    return peer is not None and not peer.is_active

@@ -86,7 +86,7 @@ def leave(cluster: Cluster) -> list[Event]:
             public_key=local.public_key,
             address=local.address,
             name=local.own_name,
-            subject_version=local.version + 1,
+            subject_version=local.subject_version + 1,
             record=b"",
         )
     ]

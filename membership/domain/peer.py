@@ -13,6 +13,7 @@ from membership.domain.events import (
     PeerReaddressed,
     PeerRemoved,
     PeerRenamed,
+    PeerResumed,
     RecordedEvent,
 )
 from membership.domain.values import Address, PeerId, PublicKey, UnixUs
@@ -39,7 +40,8 @@ class Peer:
         created_at_us: When this agent first recorded it, or last added it again.
         changed_at_us: When the newest of its events was recorded here.
         version: How many events its stream in *this* log has.
-        subject_version: Its version in *its own* log, from its newest signed record.
+        subject_version: What its newest signed record carries. A peer counts its own changes
+            with it, from 1, in its own log; one that resumed after a restored backup skips some.
         record: Its newest signed record as received; empty for the local peer.
         claimed_address: The address that its newest record names. It differs from *address*
             while another active peer has its seat there.
@@ -100,7 +102,7 @@ def _created(event: PeerCreated, recorded: RecordedEvent) -> Peer:
         created_at_us=recorded.metadata.recorded_at_us,
         changed_at_us=recorded.metadata.recorded_at_us,
         version=recorded.version,
-        subject_version=recorded.version,
+        subject_version=1,
         record=b"",
         claimed_address=event.address,
         status=PeerStatus.ACTIVE,
@@ -141,7 +143,7 @@ def _deactivated(peer: Peer | None, event: PeerDeactivated, recorded: RecordedEv
         created_at_us=peer.created_at_us if peer else at_us,
         changed_at_us=at_us,
         version=recorded.version,
-        subject_version=recorded.version if is_local else event.subject_version,
+        subject_version=event.subject_version,
         record=event.record,
         claimed_address=event.address,
         status=PeerStatus.LEFT,
@@ -160,28 +162,28 @@ def _changed(peer: Peer, event: Event, recorded: RecordedEvent) -> Peer:
         case PeerRenamed(record=b"") if not peer.is_local:
             return replace(peer, label=event.after)
         case PeerRenamed():
-            return replace(_attested(peer, event, recorded), own_name=event.after)
+            return replace(_attested(peer, event), own_name=event.after)
         case PeerReaddressed():
-            attested = _attested(peer, event, recorded)
+            attested = _attested(peer, event)
             return replace(attested, address=event.after, claimed_address=event.after)
         case PeerAttested():
-            attested = _attested(peer, event, recorded)
+            attested = _attested(peer, event)
             return replace(attested, claimed_address=event.claimed_address)
         case PeerRemoved():
             at_us = recorded.metadata.recorded_at_us
             return replace(peer, status=PeerStatus.REMOVED, ended_at_us=at_us)
+        case PeerResumed():
+            return replace(peer, subject_version=event.lost_version + 1)
         case PeerEquivocated():
             return replace(peer, equivocated=True)
     message = f"position {recorded.position}: {event.stored_as} is no event of a peer"
     raise ValueError(message)
 
 
-def _attested(
-    peer: Peer, event: PeerRenamed | PeerReaddressed | PeerAttested, recorded: RecordedEvent
-) -> Peer:
-    """Take over the version and record; the local peer's subject version is its stream's."""
+def _attested(peer: Peer, event: PeerRenamed | PeerReaddressed | PeerAttested) -> Peer:
+    """Take over the version and record; the local peer counts by itself."""
     if peer.is_local:
-        return replace(peer, subject_version=recorded.version)
+        return replace(peer, subject_version=peer.subject_version + 1)
     if event.subject_version <= peer.subject_version:
         # A waiting claim was granted: the record is the one that is known already.
         return peer

@@ -12,6 +12,7 @@ from membership.domain.events import (
     PeerEquivocated,
     PeerReaddressed,
     PeerRenamed,
+    PeerResumed,
 )
 from membership.domain.peer import Peer, PeerStatus
 from membership.domain.values import Address, ClusterId, PeerId, PublicKey, UnixUs
@@ -55,7 +56,7 @@ class Verdict(StrEnum):
     KEY_CHANGED = "key_changed"
     EQUIVOCATION = "equivocation"
     IDENTITY_CONFLICT = "identity_conflict"
-    """A newer record of this very agent that its log does not know: a twin, or an old backup."""
+    """A record of this very agent that its log does not know: a twin, or an old backup."""
     OTHER_CLUSTER = "other_cluster"
 
 
@@ -95,8 +96,21 @@ def _observe_own(peer: Peer, record: PeerRecord) -> Observation:
     if record.left and peer.is_active:
         # Having left is final, also for an agent that has forgotten it.
         return Observation(Verdict.APPLIED, [_deactivated(record)])
-    is_newer = record.subject_version > peer.subject_version and not record.left
-    return Observation(Verdict.IDENTITY_CONFLICT if is_newer else Verdict.DUPLICATE)
+    if not contradicts(peer, record):
+        return Observation(Verdict.DUPLICATE)
+    resumed = PeerResumed(
+        peer_id=peer.peer_id, lost_version=record.subject_version, record=record.signed
+    )
+    return Observation(Verdict.IDENTITY_CONFLICT, [resumed])
+
+
+def contradicts(local: Peer, record: PeerRecord) -> bool:
+    """Whether a record of the local peer says what its log does not: newer, or otherwise."""
+    if not local.is_active or record.left:
+        return False
+    says_otherwise = (record.address, record.name) != (local.address, local.own_name)
+    is_same_version = record.subject_version == local.subject_version
+    return record.subject_version > local.subject_version or (is_same_version and says_otherwise)
 
 
 def _observe_remote(cluster: Cluster, peer: Peer, record: PeerRecord) -> Observation:
@@ -104,14 +118,14 @@ def _observe_remote(cluster: Cluster, peer: Peer, record: PeerRecord) -> Observa
         return Observation(Verdict.DUPLICATE)
     if peer.status is PeerStatus.LEFT:
         return Observation(Verdict.STALE)
-    contradicts = record.subject_version == peer.subject_version
-    evidence = _equivocated(peer, record) if contradicts else []
+    is_same_version = record.subject_version == peer.subject_version
+    evidence = _equivocated(peer, record) if is_same_version else []
     if record.left:
         freed = grant_waiting_claim(cluster, peer)
         return Observation(Verdict.APPLIED, [*evidence, _deactivated(record), *freed])
     if peer.status is PeerStatus.REMOVED:
         return Observation(Verdict.REMOVED_HERE)
-    if contradicts:
+    if is_same_version:
         return Observation(Verdict.EQUIVOCATION, evidence)
     if record.subject_version < peer.subject_version:
         return Observation(Verdict.STALE)

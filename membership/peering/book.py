@@ -148,7 +148,7 @@ class RecordBook:
 def _standing_here(peer: Peer) -> Standing:
     if peer.status is PeerStatus.LEFT:
         return Standing(left=True, version=0)
-    return Standing(left=False, version=peer.version if peer.is_local else peer.subject_version)
+    return Standing(left=False, version=peer.subject_version)
 
 
 def _standing_of(record: PeerRecord) -> Standing:

@@ -16,8 +16,7 @@ destination, any verified message of its, is reason for one attempt at once.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
 
 from membership.commands.bus import CommandBus
 from membership.commands.messages import SaveDeliveries
@@ -26,6 +25,7 @@ from membership.domain.events import PeerAdded, PeerDeactivated, PeerRemoved, Re
 from membership.domain.peer import Peer
 from membership.domain.values import PeerId, UnixUs
 from membership.peering.backoff import LONG_OUTAGE_CAP_S, backoff_s
+from membership.peering.destination import US_PER_S, Destination
 from membership.peering.handshake import version_told
 from membership.peering.local import LocalAgent
 from membership.peering.messenger import DeliveryFailed, Messenger
@@ -37,26 +37,17 @@ MAX_IN_FLIGHT = 64
 STAGGER_S = 2.0
 PROBE_INTERVAL_S = 5.0
 MAX_PROBE_DOUBLINGS = 6
-US_PER_S = 1_000_000
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Destination:
-    peer_id: PeerId
-    acked_version: int
-    attempts: int = 0
-    failing_since_us: UnixUs = UnixUs(0)
-    next_attempt_s: float = 0.0
-    last_error: str = ""
-    probed_s: float = float("-inf")
-    task: asyncio.Task[None] | None = None
-    woken: asyncio.Event = field(default_factory=asyncio.Event)
-
-
 class Broadcaster:
-    """Owns one task per destination that is behind; `stop` cancels and awaits them all."""
+    """
+    Owns one task per destination that is behind; `stop` cancels and awaits them all.
+
+    Args:
+        take_own: Called with another record of this agent that a destination would not give up.
+    """
 
     def __init__(
         self,
@@ -64,15 +55,17 @@ class Broadcaster:
         bus: CommandBus,
         messenger: Messenger,
         *,
+        take_own: Callable[[bytes, PeerId], Awaitable[None]],
         clock: Clock,
         randomness: Randomness,
     ) -> None:
         self._local = local
         self._bus = bus
         self._messenger = messenger
+        self._take_own = take_own
         self._clock = clock
         self._randomness = randomness
-        self._destinations: dict[PeerId, _Destination] = {}
+        self._destinations: dict[PeerId, Destination] = {}
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._is_running = False
 
@@ -110,23 +103,13 @@ class Broadcaster:
         """Return how far each destination has heard."""
         now_s, now_us = asyncio.get_running_loop().time(), self._clock.now_us()
         return [
-            DestinationStatus(
-                peer_id=d.peer_id,
-                acked_version=d.acked_version,
-                is_behind=self._is_behind(d),
-                attempts=d.attempts,
-                failing_since_us=d.failing_since_us,
-                next_attempt_at_us=_later(now_us, d.next_attempt_s - now_s)
-                if d.attempts
-                else UnixUs(0),
-                last_error=d.last_error,
-            )
-            for d in self._destinations.values()
+            destination.status(now_s, now_us, is_behind=self._is_behind(destination))
+            for destination in self._destinations.values()
         ]
 
     def _resume(self, peer: Peer, row: Delivery | None) -> None:
         now_s = asyncio.get_running_loop().time()
-        destination = _Destination(
+        destination = Destination(
             peer_id=peer.peer_id, acked_version=row.acked_version if row else 0
         )
         wait_s = self._randomness.uniform(0.0, STAGGER_S)
@@ -145,7 +128,7 @@ class Broadcaster:
             match event:
                 case PeerAdded():
                     self._forget(event.peer_id)
-                    self._destinations[event.peer_id] = _Destination(
+                    self._destinations[event.peer_id] = Destination(
                         peer_id=event.peer_id, acked_version=version_told(event.evidence)
                     )
                 case PeerRemoved() | PeerDeactivated():
@@ -168,10 +151,10 @@ class Broadcaster:
                     self._deliver(destination), name=f"broadcast to {destination.peer_id}"
                 )
 
-    def _is_behind(self, destination: _Destination) -> bool:
-        return destination.acked_version < self._local.peer.version
+    def _is_behind(self, destination: Destination) -> bool:
+        return destination.acked_version < self._local.peer.subject_version
 
-    async def _deliver(self, destination: _Destination) -> None:
+    async def _deliver(self, destination: Destination) -> None:
         """Tell one destination until it is no longer behind."""
         while self._is_behind(destination):
             await self._wait_for_turn(destination)
@@ -189,22 +172,24 @@ class Broadcaster:
             with contextlib.suppress(StoreError, WriterStopped):
                 await self._save(destination)
 
-    async def _attempt(self, destination: _Destination) -> None:
+    async def _attempt(self, destination: Destination) -> None:
         if destination.attempts:
             await self._save_next_attempt(destination)
         async with self._slots:
-            version, record = self._local.peer.version, self._local.record()
-            await self._messenger.tell(destination.peer_id, record)
+            version, record = self._local.peer.subject_version, self._local.record()
+            held = await self._messenger.tell(destination.peer_id, record)
         self._note_success(destination, version)
+        if held:
+            await self._take_own(held, destination.peer_id)
 
-    async def _wait_for_turn(self, destination: _Destination) -> None:
+    async def _wait_for_turn(self, destination: Destination) -> None:
         delay_s = destination.next_attempt_s - asyncio.get_running_loop().time()
         if delay_s > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(destination.woken.wait(), delay_s)
         destination.woken.clear()
 
-    def _note_failure(self, destination: _Destination, reason: str) -> None:
+    def _note_failure(self, destination: Destination, reason: str) -> None:
         now_us = self._clock.now_us()
         destination.attempts += 1
         destination.failing_since_us = destination.failing_since_us or now_us
@@ -213,12 +198,12 @@ class Broadcaster:
         destination.last_error = reason
         self._schedule(destination)
 
-    def _schedule(self, destination: _Destination) -> None:
+    def _schedule(self, destination: Destination) -> None:
         failing_for_s = (self._clock.now_us() - destination.failing_since_us) / US_PER_S
         wait_s = backoff_s(destination.attempts, failing_for_s, self._randomness)
         destination.next_attempt_s = asyncio.get_running_loop().time() + wait_s
 
-    def _note_success(self, destination: _Destination, version: int) -> None:
+    def _note_success(self, destination: Destination, version: int) -> None:
         if destination.attempts:
             log.info(
                 "reached %s again after %d attempts", destination.peer_id, destination.attempts
@@ -229,7 +214,7 @@ class Broadcaster:
         destination.next_attempt_s = 0.0
         destination.last_error = ""
 
-    async def _save_next_attempt(self, destination: _Destination) -> None:
+    async def _save_next_attempt(self, destination: Destination) -> None:
         """Save when to try after this attempt, as if it had failed already."""
         destination.attempts += 1
         try:
@@ -238,18 +223,6 @@ class Broadcaster:
         finally:
             destination.attempts -= 1
 
-    async def _save(self, destination: _Destination) -> None:
-        wait_s = destination.next_attempt_s - asyncio.get_running_loop().time()
-        is_failing = destination.attempts > 0
-        row = Delivery(
-            peer_id=destination.peer_id,
-            acked_version=destination.acked_version,
-            attempts=destination.attempts,
-            failing_since_us=destination.failing_since_us,
-            next_attempt_at_us=_later(self._clock.now_us(), wait_s) if is_failing else UnixUs(0),
-        )
-        await self._bus.submit(SaveDeliveries(rows=[row]))
-
-
-def _later(now_us: int, wait_s: float) -> UnixUs:
-    return UnixUs(now_us + max(0, int(wait_s * US_PER_S)))
+    async def _save(self, destination: Destination) -> None:
+        now_s, now_us = asyncio.get_running_loop().time(), self._clock.now_us()
+        await self._bus.submit(SaveDeliveries(rows=[destination.row(now_s, now_us)]))

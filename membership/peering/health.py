@@ -25,6 +25,8 @@ LOOP_CHECK_S = 1.0
 SLOW_LAG_S = 0.5
 SLOW_MEMORY_S = 30.0
 RECENT_PARTNERS = 8
+CONFLICT_MEMORY_S = 7_200.0
+"""Twice the longest time between two answers of an agent to its twin."""
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class Health:
         self._recent: deque[tuple[PeerId, bool]] = deque(maxlen=RECENT_PARTNERS)
         self._lags: deque[float] = deque(maxlen=int(SLOW_MEMORY_S / LOOP_CHECK_S))
         self._conflict = ""
+        self._conflicted_s = 0.0
 
     def heard(self, peer_id: PeerId) -> None:
         """A verified message of the peer came in."""
@@ -69,8 +72,8 @@ class Health:
         self._opinion(peer_id).digest_equal = equal
 
     def conflicted(self, record: PeerRecord, bringer: PeerId) -> None:
-        """Somebody else signs with this agent's key."""
-        if not self._conflict:
+        """Somebody else signs with this agent's key, and goes on doing so."""
+        if not self._conflict_text():
             log.error(
                 "IDENTITY CONFLICT: another agent signs as %s (version %d, at %s, heard from %s); "
                 "stop one of the two",
@@ -79,6 +82,7 @@ class Health:
                 record.address,
                 bringer,
             )
+        self._conflicted_s = asyncio.get_running_loop().time()
         self._conflict = (
             f"another agent at {record.address} signs with this agent's key, with version "
             f"{record.subject_version}; stop one of the two, or restore this one's newest data"
@@ -112,8 +116,12 @@ class Health:
             loop_lag_s=lag_s,
             is_slow=lag_s >= SLOW_LAG_S,
             is_cut_off=len(tried) > 1 and not any(ok for _, ok in self._recent),
-            identity_conflict=self._conflict,
+            identity_conflict=self._conflict_text(),
         )
+
+    def _conflict_text(self) -> str:
+        is_recent = asyncio.get_running_loop().time() < self._conflicted_s + CONFLICT_MEMORY_S
+        return self._conflict if is_recent else ""
 
     async def watch_loop(self) -> None:
         """Measure for ever how late the event loop runs."""

@@ -3,14 +3,17 @@ What other agents send, and how it is answered.
 
 A request is opened with the key that is recorded for its sender, carried out by whoever its kind
 concerns, and answered with a signature. The answer to a delivery says for each record what became
-of it, after the change is on disk: it is what the sender's cursor moves on. A sender that is
-unknown here is told so, and learns nothing else.
+of it, after the change is on disk: it is what the sender's cursor moves on. Where a sender's own
+record lost against another one of its, the answer holds that one: the sender may have forgotten
+it. A sender that is unknown here is told so, and learns nothing else.
 """
 
 from typing import Any
 
+from membership.domain.record import PeerRecord, Verdict
 from membership.domain.values import PeerId, PublicKey, ulid_bytes
 from membership.peering.anti_entropy import DIGEST, MAX_RECORDS, SUMMARY, AntiEntropy
+from membership.peering.book import RecordBook
 from membership.peering.envelope import Message, UnknownSender, open_request, seal_response
 from membership.peering.health import Health
 from membership.peering.intake import RecordIntake
@@ -24,9 +27,15 @@ class Inbox:
     """Opens messages of known peers and carries out what they ask."""
 
     def __init__(
-        self, local: LocalAgent, intake: RecordIntake, anti_entropy: AntiEntropy, health: Health
+        self,
+        local: LocalAgent,
+        book: RecordBook,
+        intake: RecordIntake,
+        anti_entropy: AntiEntropy,
+        health: Health,
     ) -> None:
         self._local = local
+        self._book = book
         self._intake = intake
         self._anti_entropy = anti_entropy
         self._health = health
@@ -70,8 +79,16 @@ class Inbox:
                 record, request.sender, source=source, correlation_id=request.nonce.hex()
             )
             subject = ulid_bytes(record.peer_id)
-            verdicts.append([subject, record.subject_version, verdict.value])
+            held = self._contradiction(record, verdict) if record.peer_id == request.sender else b""
+            verdicts.append([subject, record.subject_version, verdict.value, held])
         return verdicts
+
+    def _contradiction(self, record: PeerRecord, verdict: Verdict) -> bytes:
+        if verdict not in (Verdict.STALE, Verdict.EQUIVOCATION, Verdict.REMOVED_HERE):
+            return b""
+        known = self._book.standing(record.peer_id)
+        is_older = known is None or (not known.left and known.version < record.subject_version)
+        return b"" if is_older else self._book.signed_record(record.peer_id) or b""
 
     def _key_of(self, peer_id: PeerId) -> PublicKey | None:
         peer = self._local.views.peers.get(peer_id)

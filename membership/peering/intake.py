@@ -18,7 +18,10 @@ from membership.domain.events import Actor
 from membership.domain.record import PeerRecord, Verdict
 from membership.domain.values import PeerId
 from membership.peering.book import Introduction, RecordBook
+from membership.peering.lineage import Lineage
 from membership.peering.local import LocalAgent
+from membership.peering.records import open_record
+from membership.peering.wire import MalformedFrame
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ class RecordIntake:
 
     Args:
         on_introduction: Called when a stranger's record is news.
-        on_conflict: Called with a record of this very agent that it did not sign.
+        on_conflict: Called with a record of this very agent that a twin of it must have signed.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class RecordIntake:
         self._book = book
         self._on_introduction = on_introduction
         self._on_conflict = on_conflict
+        self._lineage = Lineage()
 
     async def take(
         self, record: PeerRecord, bringer: PeerId, *, source: str, correlation_id: str
@@ -58,6 +62,8 @@ class RecordIntake:
         """
         if not self._may_bring(bringer, record):
             return Verdict.REMOVED_HERE
+        if self._is_held_back(record, bringer):
+            return Verdict.IDENTITY_CONFLICT
         origin = Origin(
             actor=Actor(kind="peer", id=bringer),
             occurred_at_us=record.issued_at_us,
@@ -68,6 +74,29 @@ class RecordIntake:
         verdict = Verdict(str(receipt.result))
         self._follow_up(record, verdict, bringer)
         return verdict
+
+    async def take_own(self, signed: bytes, bringer: PeerId) -> None:
+        """
+        Take a record of this agent that a peer would not give up; nothing if it is none.
+
+        Raises:
+            StoreUnavailable: What follows from it cannot be written now.
+        """
+        try:
+            record = open_record(signed)
+        except MalformedFrame as failure:
+            log.debug("%s holds no record of this agent: %s", bringer, failure)
+            return
+        if record.peer_id == self._local.peer.peer_id:
+            await self.take(record, bringer, source="", correlation_id="")
+
+    def _is_held_back(self, record: PeerRecord, bringer: PeerId) -> bool:
+        """Whether a twin of this agent spoke, and it is too early to answer; see `lineage`."""
+        local = self._local.peer
+        if record.peer_id != local.peer_id or not self._lineage.is_conflict(local, record):
+            return False
+        self._on_conflict(record, bringer)
+        return not self._lineage.may_resume()
 
     def _may_bring(self, bringer: PeerId, record: PeerRecord) -> bool:
         peer = self._local.views.peers.get(bringer)
@@ -83,6 +112,11 @@ class RecordIntake:
             case Verdict.REMOVED_HERE:
                 self._book.note(record, bringer)
             case Verdict.IDENTITY_CONFLICT:
-                self._on_conflict(record, bringer)
+                self._lineage.resumed()
+                log.warning(
+                    "%s holds version %d of this agent, which its log does not: going on above it",
+                    bringer,
+                    record.subject_version,
+                )
             case Verdict.EQUIVOCATION:
                 log.warning("%s signed two records of one version", record.peer_id)

@@ -39,7 +39,7 @@ class LocalAgent:
         if self.peer.record:
             # A backup was restored from before it left, and the others gave its farewell back.
             return self.peer.record
-        if self._signed_version != self.peer.version:
+        if self._signed_version != self.peer.subject_version:
             self._signed = sign_record(self.signer, self.cluster_id, self.peer)
-            self._signed_version = self.peer.version
+            self._signed_version = self.peer.subject_version
         return self._signed

@@ -12,7 +12,7 @@ from membership.peering.envelope import REQUEST_NONCE_BYTES, Message, open_respo
 from membership.peering.health import Health
 from membership.peering.local import LocalAgent
 from membership.peering.transport import MESSAGE_PATH, Transport, TransportFailed
-from membership.peering.wire import MalformedFrame
+from membership.peering.wire import MalformedFrame, check_shape
 
 RECORDS, VERDICTS, REFUSED = "records", "verdicts", "refused"
 UNKNOWN_SENDER = "unknown_sender"
@@ -48,23 +48,28 @@ class Messenger:
         self._randomness = randomness
         self._on_forgotten = on_forgotten
 
-    async def tell(self, peer_id: PeerId, signed_record: bytes) -> Verdict:
+    async def tell(self, peer_id: PeerId, own_record: bytes) -> bytes:
         """
-        Deliver one record and return what became of it there.
+        Deliver this agent's record; return the one that the peer would not give up for it.
+
+        That is another record of this agent, of the same version or a newer one, or no bytes.
 
         Raises:
             DeliveryFailed: There was no signed acknowledgement.
         """
-        verdicts = await self.ask(peer_id, RECORDS, [signed_record], VERDICTS)
+        verdicts = await self.ask(peer_id, RECORDS, [own_record], VERDICTS)
         try:
-            [[subject, _, text]] = verdicts
-            verdict = Verdict(text)
-        except (ValueError, TypeError):
-            subject = b""
+            [verdict] = verdicts
+            check_shape(verdict, (bytes, int, str, bytes))
+            subject, _, text, held = verdict
+            Verdict(text)
+        except (ValueError, MalformedFrame):
+            subject = held = b""
         if subject != ulid_bytes(self._local.peer.peer_id):
             message = "its acknowledgement makes no sense"
             raise DeliveryFailed(message)
-        return verdict
+        answer: bytes = held
+        return answer
 
     async def ask(
         self, peer_id: PeerId, kind: str, body: Sequence[Any], expected: str

@@ -78,7 +78,6 @@ class Peering:
             randomness=randomness,
             on_forgotten=self._forgotten,
         )
-        self._broadcaster = Broadcaster(local, bus, messenger, clock=clock, randomness=randomness)
         self._initiator = Initiator(
             local=local,
             bus=bus,
@@ -95,6 +94,14 @@ class Peering:
             on_introduction=self._introduced,
             on_conflict=self._health.conflicted,
         )
+        self._broadcaster = Broadcaster(
+            local,
+            bus,
+            messenger,
+            take_own=intake.take_own,
+            clock=clock,
+            randomness=randomness,
+        )
         self._anti_entropy = AntiEntropy(
             local, self._book, intake, messenger, self._health, randomness
         )
@@ -106,7 +113,7 @@ class Peering:
                 invitations,
                 accepts_discovery=around.discovery is DiscoveryMode.TRANSITIVE,
             ),
-            Inbox(local, intake, self._anti_entropy, self._health),
+            Inbox(local, self._book, intake, self._anti_entropy, self._health),
             self._broadcaster,
         )
         self._loops: list[asyncio.Task[None]] = []

@@ -47,7 +47,7 @@ def sign_record(signer: Signer, cluster_id: ClusterId, local: Peer) -> bytes:
             RECORD_VERSION,
             cluster_id,
             ulid_bytes(local.peer_id),
-            local.version,
+            local.subject_version,
             not local.is_active,
             local.public_key,
             local.address,

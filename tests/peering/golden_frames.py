@@ -136,6 +136,6 @@ def _messages() -> dict[str, bytes]:
         kind="verdicts",
         sender=RESPONDER_ID,
         recipient=INITIATOR_ID,
-        body=[[ulid_bytes(INITIATOR_ID), 3, "applied"]],
+        body=[[ulid_bytes(INITIATOR_ID), 3, "applied", b""]],
     )
     return {"request": frame, "response": seal_response(RESPONDER_KEY, response, frame)}

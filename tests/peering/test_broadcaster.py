@@ -95,7 +95,13 @@ def _broadcaster(agent: Agent, line: Transport | None = None) -> Broadcaster:
         randomness=chance,
         on_forgotten=lambda _: None,
     )
-    return Broadcaster(agent.local, agent.bus, messenger, clock=clock, randomness=chance)
+
+    async def take_own(held: bytes, _: PeerId) -> None:
+        raise AssertionError(held)
+
+    return Broadcaster(
+        agent.local, agent.bus, messenger, take_own=take_own, clock=clock, randomness=chance
+    )
 
 
 @asynccontextmanager
@@ -527,13 +533,13 @@ async def test_two_agents_that_cannot_answer_each_other_wake_each_other_at_a_bou
     [
         ("verdicts", []),
         ("verdicts", ["applied"]),
-        ("verdicts", [[b"\x00" * 16, 2, "applied"]]),
-        ("verdicts", [[ulid_bytes(peer_id_of(1)), 2, "whatever"]]),
-        ("verdicts", [[ulid_bytes(peer_id_of(1)), 2, None]]),
-        ("verdicts", [[ulid_bytes(peer_id_of(1)), 2]]),
+        ("verdicts", [[b"\x00" * 16, 2, "applied", b""]]),
+        ("verdicts", [[ulid_bytes(peer_id_of(1)), 2, "whatever", b""]]),
+        ("verdicts", [[ulid_bytes(peer_id_of(1)), 2, None, b""]]),
+        ("verdicts", [[ulid_bytes(peer_id_of(1)), 2, "applied"]]),
         ("verdicts", [None]),
         ("refused", ["unknown_sender"]),
-        ("digest", [[ulid_bytes(peer_id_of(1)), 2, "applied"]]),
+        ("digest", [[ulid_bytes(peer_id_of(1)), 2, "applied", b""]]),
     ],
     ids=str,
 )

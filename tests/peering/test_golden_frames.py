@@ -85,7 +85,7 @@ def test_the_golden_request_and_response_open() -> None:
     responder = (RESPONDER_ID, PublicKey(RESPONDER_KEY.public_key))
     response = open_response(_golden("response"), _golden("request"), responder, INITIATOR_ID)
     assert response.kind == "verdicts"
-    assert response.body[0][1:] == [3, "applied"]
+    assert response.body[0][1:] == [3, "applied", b""]
 
 
 @pytest.mark.parametrize("name", ["hello", "challenge", "finish", "request", "response"])

@@ -118,8 +118,6 @@ def _knows_address(one: Host, other: Host) -> bool:
 def disagreement(hosts: Sequence[Host]) -> str:
     """Return what connected hosts do not agree on yet, empty when they agree."""
     for group in groups(hosts):
-        if any(host.was_restored for host in group):
-            continue  # Others know a later life of it than its own; see docs/decisions.md.
         digests = {host.number: _digest(host) for host in group}
         if len(set(digests.values())) > 1:
             return f"what is known differs: {digests}"

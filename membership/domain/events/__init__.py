@@ -34,6 +34,7 @@ from membership.domain.events.peers import (
     PeerReaddressed,
     PeerRemoved,
     PeerRenamed,
+    PeerResumed,
 )
 from membership.domain.events.services import (
     ServiceEvent,
@@ -50,6 +51,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     PeerRemoved,
     PeerDeactivated,
     PeerEquivocated,
+    PeerResumed,
     ServiceRegistered,
     ServiceRemoved,
     LicenseInstalled,
@@ -81,6 +83,7 @@ __all__ = [
     "PeerReaddressed",
     "PeerRemoved",
     "PeerRenamed",
+    "PeerResumed",
     "RecordedEvent",
     "ServiceEvent",
     "ServiceRegistered",

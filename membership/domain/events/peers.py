@@ -145,6 +145,22 @@ class PeerDeactivated(PeerEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeerResumed(PeerEvent):
+    """
+    The local peer met a record of its own that its log does not know, and goes on above it.
+
+    So an agent whose data was restored from an old backup becomes one with its peers again: they
+    keep the highest version, and the next one that it signs is higher than any of the life that
+    its log has lost. *record* is the evidence, exactly as received.
+    """
+
+    stored_as = "peer.resumed.v1"
+
+    lost_version: int
+    record: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PeerEquivocated(PeerEvent):
     """One identity signed two records of the same version. Both, as evidence; once a peer."""
 

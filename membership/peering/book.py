@@ -52,7 +52,7 @@ class RecordBook:
         self._local = local
         self._standings: dict[PeerId, Standing] = {}
         self._members: list[set[PeerId]] = [set() for _ in range(BUCKETS)]
-        self._sums = [0] * BUCKETS
+        self._packed_sums = bytearray(BUCKETS * BUCKET_BYTES)
         self._unseated: dict[PeerId, Introduction] = {}
 
     def start(self) -> None:
@@ -97,11 +97,11 @@ class RecordBook:
 
     def digest(self) -> bytes:
         """Return 16 bytes that are equal for agents that know the same."""
-        return hashlib.blake2b(self.buckets(), digest_size=DIGEST_BYTES).digest()
+        return hashlib.blake2b(self._packed_sums, digest_size=DIGEST_BYTES).digest()
 
     def buckets(self) -> bytes:
         """Return the sums of all buckets, 8 bytes each."""
-        return b"".join(total.to_bytes(BUCKET_BYTES, "big") for total in self._sums)
+        return bytes(self._packed_sums)
 
     def in_buckets(self, indexes: Sequence[int]) -> Mapping[PeerId, Standing]:
         """Return who is known in some buckets, and how far."""
@@ -137,10 +137,11 @@ class RecordBook:
         raw = ulid_bytes(peer_id)
         index = raw[-1]
         before = self._standings.get(peer_id)
-        total = self._sums[index] + _hash(raw, standing)
+        place = slice(index * BUCKET_BYTES, (index + 1) * BUCKET_BYTES)
+        total = int.from_bytes(self._packed_sums[place], "big") + _hash(raw, standing)
         if before is not None:
             total -= _hash(raw, before)
-        self._sums[index] = total % _MODULUS
+        self._packed_sums[place] = (total % _MODULUS).to_bytes(BUCKET_BYTES, "big")
         self._standings[peer_id] = standing
         self._members[index].add(peer_id)
 

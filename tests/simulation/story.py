@@ -347,7 +347,7 @@ WEIGHTS: Mapping[str, float] = {
     "start": 4,
     "stop": 2,
     "move": 1,
-    "restore": 0.3,
+    "restore": 1.0,
     "cut": 2,
     "mend": 2,
     "storm": 2,

@@ -155,7 +155,7 @@ class AntiEntropy:
 
     async def _settle(self, partner: PeerId, differing: Sequence[int]) -> None:
         indexes, entries = self._fitting(differing)
-        body = [list(indexes), [[ulid_bytes(p), s.left, s.version] for p, s in entries.items()]]
+        body = [list(indexes), [[ulid_bytes(p), *s] for p, s in entries.items()]]
         answer = await self._messenger.ask(partner, SUMMARY, body, SUMMARY)
         check_shape(answer, (list, list))
         records, wanted = answer
@@ -195,16 +195,16 @@ class AntiEntropy:
             message = "there is no such bucket"
             raise MalformedFrame(message)
         ours, theirs = self._book.in_buckets(indexes), dict(_entries(entries))
-        behind = [p for p, standing in ours.items() if p not in theirs or theirs[p] < standing]
-        ahead = [p for p, standing in theirs.items() if p not in ours or ours[p] < standing]
+        behind = [p for p, standing in ours.items() if standing.is_news_to(theirs.get(p))]
+        ahead = [p for p, standing in theirs.items() if standing.is_news_to(ours.get(p))]
         first = next(_chunks([self._book.signed_record(name) for name in behind]), [])
         return [first, [ulid_bytes(name) for name in ahead[:MAX_RECORDS]]]
 
 
 def _entries(entries: list[Any]) -> Iterator[tuple[PeerId, Standing]]:
     for entry in entries:
-        check_shape(entry, (bytes, bool, int))
-        yield _peer_id(entry[0]), Standing(left=entry[1], version=entry[2])
+        check_shape(entry, (bytes, bool, int, int))
+        yield _peer_id(entry[0]), Standing(*entry[1:])
 
 
 def _peer_id(raw: object) -> PeerId:

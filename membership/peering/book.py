@@ -6,8 +6,8 @@ remembers, in memory, the newest records of peers without one: strangers that a 
 and newer records of peers that were removed here. They change nothing; they let this agent pass
 them on, find them (see `membership.peering.discovery`) and agree with others on what is known.
 
-Two agents compare by digest. Every peer counts with the hash of its id, version and whether it has
-left, added up in one of 256 buckets by its id. Addition makes the digest independent of order and
+Two agents compare by digest. Every peer counts with the hash of its id and standing, added up in
+one of 256 buckets by its id. Addition makes the digest independent of order and
 lets one change cost one subtraction and one addition. That it is no cryptographic set hash does
 not matter: whoever could forge a collision could as well answer with somebody else's digest.
 """
@@ -31,10 +31,32 @@ _MODULUS = 1 << (8 * BUCKET_BYTES)
 
 
 class Standing(NamedTuple):
-    """How far a peer is known; the greater standing wins. A peer that left has version 0."""
+    """
+    How far a peer is known.
+
+    Attributes:
+        left: It has left for good; then version and mark are 0, since any farewell will do.
+        version: The highest that its records carry.
+        mark: 64 bits of the hash of that record. Two marks for one version mean that its key
+            signed two records, and that it has to be told (see `membership.peering.lineage`).
+    """
 
     left: bool
     version: int
+    mark: int
+
+    def is_newer_than(self, other: "Standing | None") -> bool:
+        """Whether this one wins; one that left wins over everything."""
+        return other is None or (self.left, self.version) > (other.left, other.version)
+
+    def is_news_to(self, other: "Standing | None") -> bool:
+        """Whether somebody with the *other* standing has to hear of this one."""
+        if other is None or self.is_newer_than(other):
+            return True
+        return not other.is_newer_than(self) and self.mark != other.mark
+
+
+_GONE = Standing(left=True, version=0, mark=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +91,7 @@ class RecordBook:
         """Remember a record of a peer without a seat; return whether it is news."""
         peer_id = record.peer_id
         known = self._standings.get(peer_id)
-        if known is not None and _standing_of(record) <= known:
+        if not _standing_of(record).is_newer_than(known):
             return False
         if peer_id not in self._unseated and len(self._unseated) >= MAX_UNSEATED:
             return False
@@ -91,9 +113,7 @@ class RecordBook:
         if unseated is not None:
             return unseated.record.signed
         peer = self._local.views.peers.get(peer_id)
-        if peer is None:
-            return None
-        return self._local.record() if peer.is_local else peer.record
+        return None if peer is None else self._record_here(peer)
 
     def digest(self) -> bytes:
         """Return 16 bytes that are equal for agents that know the same."""
@@ -123,39 +143,51 @@ class RecordBook:
 
     def _refresh(self, peer_id: PeerId) -> None:
         peer = self._local.views.peers.get(peer_id)
-        standings = [] if peer is None else [_standing_here(peer)]
+        here = None if peer is None else self._standing_here(peer)
         unseated = self._unseated.get(peer_id)
         if unseated is not None:
             standing = _standing_of(unseated.record)
-            if peer is not None and (peer.is_active or standing <= standings[0]):
-                del self._unseated[peer_id]
+            is_seated = peer is not None and peer.is_active
+            if not is_seated and standing.is_newer_than(here):
+                here = standing
             else:
-                standings.append(standing)
-        self._replace(peer_id, max(standings))
+                del self._unseated[peer_id]
+        if here is not None:
+            self._replace(peer_id, here)
 
     def _replace(self, peer_id: PeerId, standing: Standing) -> None:
         raw = ulid_bytes(peer_id)
         index = raw[-1]
         before = self._standings.get(peer_id)
         place = slice(index * BUCKET_BYTES, (index + 1) * BUCKET_BYTES)
-        total = int.from_bytes(self._packed_sums[place], "big") + _hash(raw, standing)
+        total = int.from_bytes(self._packed_sums[place], "big") + _hash_standing(raw, standing)
         if before is not None:
-            total -= _hash(raw, before)
+            total -= _hash_standing(raw, before)
         self._packed_sums[place] = (total % _MODULUS).to_bytes(BUCKET_BYTES, "big")
         self._standings[peer_id] = standing
         self._members[index].add(peer_id)
 
+    def _standing_here(self, peer: Peer) -> Standing:
+        if peer.status is PeerStatus.LEFT:
+            return _GONE
+        return Standing(
+            left=False, version=peer.subject_version, mark=_hash(self._record_here(peer))
+        )
 
-def _standing_here(peer: Peer) -> Standing:
-    if peer.status is PeerStatus.LEFT:
-        return Standing(left=True, version=0)
-    return Standing(left=False, version=peer.subject_version)
+    def _record_here(self, peer: Peer) -> bytes:
+        return self._local.record() if peer.is_local else peer.record
 
 
 def _standing_of(record: PeerRecord) -> Standing:
-    return Standing(left=record.left, version=0 if record.left else record.subject_version)
+    if record.left:
+        return _GONE
+    return Standing(left=False, version=record.subject_version, mark=_hash(record.signed))
 
 
-def _hash(raw_id: bytes, standing: Standing) -> int:
-    data = raw_id + standing.version.to_bytes(8, "big") + bytes([standing.left])
+def _hash_standing(raw_id: bytes, standing: Standing) -> int:
+    numbers = standing.version.to_bytes(8, "big") + standing.mark.to_bytes(8, "big")
+    return _hash(raw_id + bytes([standing.left]) + numbers)
+
+
+def _hash(data: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=BUCKET_BYTES).digest(), "big")

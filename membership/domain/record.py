@@ -108,9 +108,10 @@ def contradicts(local: Peer, record: PeerRecord) -> bool:
     """Whether a record of the local peer says what its log does not: newer, or otherwise."""
     if not local.is_active or record.left:
         return False
-    says_otherwise = (record.address, record.name) != (local.address, local.own_name)
-    is_same_version = record.subject_version == local.subject_version
-    return record.subject_version > local.subject_version or (is_same_version and says_otherwise)
+    if record.subject_version != local.subject_version:
+        return record.subject_version > local.subject_version
+    said_here = (local.address, local.own_name, local.changed_at_us)
+    return (record.address, record.name, record.issued_at_us) != said_here
 
 
 def _observe_remote(cluster: Cluster, peer: Peer, record: PeerRecord) -> Observation:

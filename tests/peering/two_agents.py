@@ -114,7 +114,7 @@ class CountingClock:
 class SeededChance:
     """Ids and randomness from a seed: neither secret nor ever the same for two agents."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._chance = random.Random(seed)
 
     def new_ulid(self) -> str:

@@ -1,6 +1,7 @@
 """A network that loses, repeats, delays, reorders and cuts, as its seed decides."""
 
 import asyncio
+import hashlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,14 +14,17 @@ from membership.store.errors import StoreUnavailable
 from membership.store.writer import WriterStopped
 
 TIMEOUT_S = 5.0
+REPEAT_WITHIN_S = 20.0
 MAX_OVERHEARD = 256
 
 
 class Listener(Protocol):
-    """Whoever answers at an address."""
+    """Whoever answers at an address; *life* counts how often it was started there."""
 
     number: int
+    address: Address
     lag_s: float
+    lives: int
 
     async def answer(self, path: str, frame: bytes, source: str) -> bytes:
         """Return the answer; raises as `PeerEndpoint.handle`."""
@@ -35,6 +39,16 @@ class Weather:
     delay_s: float = 0.02
 
 
+@dataclass(frozen=True, slots=True)
+class Overheard:
+    """A frame that an attacker on the network has copied."""
+
+    sender: int
+    receiver: Address
+    path: str
+    frame: bytes
+
+
 @dataclass(slots=True)
 class FaultyNetwork:
     """
@@ -43,7 +57,6 @@ class FaultyNetwork:
     Attributes:
         find: Returns who listens at an address now.
         cut: Pairs (from, to) of hosts whose frames do not arrive.
-        overheard: Frames that an attacker on the network has copied.
         carried: How many frames were sent, lost ones included.
         carried_bytes: Their size, with that of the answers.
     """
@@ -52,16 +65,17 @@ class FaultyNetwork:
     find: Callable[[Address], Listener | None]
     weather: Weather = field(default_factory=Weather)
     cut: set[tuple[int, int]] = field(default_factory=set)
-    overheard: list[tuple[str, bytes]] = field(default_factory=list)
+    overheard: list[Overheard] = field(default_factory=list)
     carried: int = 0
     carried_bytes: int = 0
     _repeats: set[asyncio.Task[None]] = field(default_factory=set)
+    _answered: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
     async def carry(self, sender: Listener, address: Address, path: str, frame: bytes) -> bytes:
         """Return the answer to a frame; raises `TransportFailed`."""
         self.carried += 1
         self.carried_bytes += len(frame)
-        self._overhear(path, frame)
+        self._overhear(Overheard(sender.number, address, path, frame))
         await self._delay(sender)
         listener = self.find(address)
         if listener is None:
@@ -70,8 +84,8 @@ class FaultyNetwork:
             await asyncio.sleep(TIMEOUT_S)
             raise TransportFailed("timeout")
         if self.chance.random() < self.weather.repeat:
-            self._repeat_later(listener, path, frame)
-        answer = await self._answer(listener, path, frame)
+            self._repeat_later(address, path, frame)
+        answer = await self.deliver(listener, path, frame)
         await self._delay(listener)
         # Whoever crashed meanwhile sends nothing any more, and whoever moved is somebody else.
         if self.find(address) is not listener or self._is_lost(listener.number, sender.number):
@@ -80,37 +94,34 @@ class FaultyNetwork:
         self.carried_bytes += len(answer)
         return answer
 
-    async def inject(self, address: Address, path: str, frame: bytes) -> None:
-        """Deliver a frame that no agent sent now; its answer goes to an attacker."""
-        listener = self.find(address)
-        if listener is not None:
-            try:
-                await self._answer(listener, path, frame)
-            except TransportFailed:
-                return
-
-    async def _answer(self, listener: Listener, path: str, frame: bytes) -> bytes:
+    async def deliver(self, listener: Listener, path: str, frame: bytes) -> bytes:
+        """Hand a frame over; raises `TransportFailed`."""
         try:
-            return await listener.answer(path, frame, "10.0.0.1")
+            answer = await listener.answer(path, frame, "10.0.0.1")
         except MalformedFrame:
             raise TransportFailed("wrong_protocol") from None
         except (StoreUnavailable, WriterStopped):
             raise TransportFailed("overloaded") from None
+        self._answered[_name_of(frame)] = (listener.number, listener.lives)
+        return answer
 
-    def _repeat_later(self, listener: Listener, path: str, frame: bytes) -> None:
+    def was_answered(self, listener: Listener, frame: bytes) -> bool:
+        """Whether the agent that listens there now has dealt with this very frame before."""
+        return self._answered.get(_name_of(frame)) == (listener.number, listener.lives)
+
+    def _repeat_later(self, address: Address, path: str, frame: bytes) -> None:
         async def repeat() -> None:
-            await asyncio.sleep(self.chance.uniform(0.0, 20.0))
-            if self.find(listener_address) is listener:
-                await self.inject(listener_address, path, frame)
+            await asyncio.sleep(self.chance.uniform(0.0, REPEAT_WITHIN_S))
+            listener = self.find(address)
+            if listener is not None:
+                try:
+                    await self.deliver(listener, path, frame)
+                except TransportFailed:
+                    return
 
-        listener_address = self._address_of(listener)
         task = asyncio.create_task(repeat())
         self._repeats.add(task)
         task.add_done_callback(self._repeats.discard)
-
-    def _address_of(self, listener: Listener) -> Address:
-        address: Address = listener.address  # type: ignore[attr-defined]
-        return address
 
     async def _delay(self, side: Listener) -> None:
         await asyncio.sleep(self.chance.expovariate(1.0 / self.weather.delay_s) + side.lag_s)
@@ -118,8 +129,12 @@ class FaultyNetwork:
     def _is_lost(self, sender: int, receiver: int) -> bool:
         return (sender, receiver) in self.cut or self.chance.random() < self.weather.loss
 
-    def _overhear(self, path: str, frame: bytes) -> None:
+    def _overhear(self, overheard: Overheard) -> None:
         if len(self.overheard) < MAX_OVERHEARD:
-            self.overheard.append((path, frame))
+            self.overheard.append(overheard)
         else:
-            self.overheard[self.chance.randrange(MAX_OVERHEARD)] = (path, frame)
+            self.overheard[self.chance.randrange(MAX_OVERHEARD)] = overheard
+
+
+def _name_of(frame: bytes) -> bytes:
+    return hashlib.blake2b(frame, digest_size=16).digest()

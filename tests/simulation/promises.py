@@ -1,13 +1,14 @@
 """
 What has to hold, whatever happens. Each promise raises `AssertionError` with what broke it.
 
-The first group holds at every moment, for every host on its own; the second when faults have
-ended and some time has passed.
+Those of one host hold at every moment; that all agree holds when faults have ended and some time
+has passed.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from membership.commands.processor import all_seats
+from membership.domain.admission import Admission
 from membership.domain.events import (
     PeerAdded,
     PeerDeactivated,
@@ -17,8 +18,21 @@ from membership.domain.events import (
 )
 from membership.domain.peer import PeerStatus
 from membership.domain.values import PeerId
+from membership.peering.peering import DiscoveryMode
 from membership.store.event_store import EventStore
 from tests.simulation.hosts import Host
+from tests.simulation.stage import Stage
+
+
+def all_are_kept(stage: Stage) -> None:
+    """Check every promise on every host."""
+    real = {host.peer_id for host in stage.hosts}
+    for host in stage.hosts:
+        each_log_is_whole(host)
+        nothing_acknowledged_is_lost(host, stage.acknowledged.get(host.number, {}))
+        no_duplicates_and_no_more_than_licensed(host)
+        nobody_comes_back(host, stage.wanted.get(host.number, set()))
+        nobody_else_is_seated(host, real)
 
 
 def log_of(host: Host) -> Sequence[RecordedEvent]:
@@ -68,11 +82,21 @@ def nobody_comes_back(host: Host, wanted: Collection[PeerId]) -> None:
                 assert status.get(event.peer_id) is not PeerStatus.LEFT, event
 
 
-def only_real_peers(host: Host, real: Collection[PeerId]) -> None:
-    """No forged message put anybody into a log."""
+def nothing_acknowledged_is_lost(host: Host, acknowledged: Mapping[int, str]) -> None:
+    """What operators were told is done is in the log, where they were told."""
+    event_ids = {event.position: event.metadata.event_id for event in log_of(host)}
+    for position, event_id in acknowledged.items():
+        assert event_ids.get(position) == event_id, f"position {position} was acknowledged"
+
+
+def nobody_else_is_seated(host: Host, real: Collection[PeerId]) -> None:
+    """Nobody whom an attacker made up has a seat, and nobody came in uninvited."""
     for recorded in log_of(host):
-        if isinstance(recorded.event, PeerEvent):
-            assert recorded.event.peer_id in real, recorded
+        event = recorded.event
+        if isinstance(event, PeerAdded):
+            assert event.peer_id in real, recorded
+            is_explicit = host.discovery is DiscoveryMode.EXPLICIT
+            assert not (is_explicit and event.how == Admission.DISCOVERED), recorded
 
 
 def active_peers(host: Host) -> frozenset[PeerId]:
@@ -125,6 +149,8 @@ def disagreement(hosts: Sequence[Host]) -> str:
             for other in group:
                 if one is not other and not _is_settled(one, other):
                     return f"host {one.number} does not list host {other.number}"
+                if one is not other and not _is_right_about(one, other):
+                    return f"host {one.number} is wrong about host {other.number}"
     return ""
 
 
@@ -135,14 +161,26 @@ def _digest(host: Host) -> str:
 
 def _is_settled(one: Host, other: Host) -> bool:
     """Whether one lists the other, or has a reason not to."""
-    if other.peer_id in active_peers(one):
+    if other.peer_id in active_peers(one) or one.discovery is DiscoveryMode.EXPLICIT:
         return True
-    full = len(one.recorder.seats()) >= one.license.license.max_nodes
-    other_full = len(other.recorder.seats()) >= other.license.license.max_nodes
-    return full or other_full or _has_tombstone(one, other) or _has_tombstone(other, one)
+    return _is_full(one) or _is_full(other) or _is_gone(one, other) or _is_gone(other, one)
 
 
-def _has_tombstone(host: Host, other: Host) -> bool:
+def _is_full(host: Host) -> bool:
+    return len(host.recorder.seats()) >= host.license.license.max_nodes
+
+
+def _is_gone(host: Host, other: Host) -> bool:
     assert host.agent is not None
     peer = host.agent.views.peers.get(other.peer_id)
     return peer is not None and not peer.is_active
+
+
+def _is_right_about(one: Host, other: Host) -> bool:
+    """Whether what one says of the other, if it lists it, is what the other says of itself."""
+    assert one.agent is not None
+    assert other.agent is not None
+    peer, itself = one.agent.views.peers.get(other.peer_id), other.agent.local.peer
+    if peer is None or not peer.is_active:
+        return True
+    return (peer.own_name, peer.claimed_address) == (itself.own_name, itself.address)

@@ -1,0 +1,49 @@
+"""What the simulation has found, each as the shortest story that showed it."""
+
+from tests.simulation.story import Step, Story
+from tests.simulation.telling import tell
+
+
+def _tell(agents: int, *steps: tuple[str, float, int, int, float]) -> str:
+    return tell(Story(seed=0, agents=agents, steps=[Step(*step) for step in steps])).broken
+
+
+def test_an_agent_set_back_to_before_a_move_that_it_makes_again_is_believed() -> None:
+    # It signed the same version twice, with the same address and name, at two moments. Its peers
+    # kept the first, it had the second, and neither said anything that the other one did not.
+    broken = _tell(
+        2,
+        ("add", 1.0, 0, 1, 0.5),
+        ("move", 3.2, 0, 1, 0.6248),
+        ("restore", 13.9, 0, 1, 0.4083),
+        ("stop", 22.2, 1, 0, 0.5),
+    )
+
+    assert broken == ""
+
+
+def test_a_lie_of_the_present_version_reaches_whom_it_is_about() -> None:
+    # Both records had one version, so both digests were equal, and the liar's victim never heard.
+    broken = _tell(
+        3,
+        ("add", 1.0, 0, 1, 0.5),
+        ("add", 1.0, 1, 2, 0.5),
+        ("contradict", 30.0, 0, 2, 0.1),
+        ("rename", 30.0, 1, 0, 0.5),
+    )
+
+    assert broken == ""
+
+
+def test_an_agent_set_back_behind_its_last_change_is_believed_again() -> None:
+    broken = _tell(
+        3,
+        ("add", 1.0, 0, 1, 0.5),
+        ("add", 1.0, 1, 2, 0.5),
+        ("rename", 20.0, 0, 1, 0.1),
+        ("rename", 2.0, 0, 1, 0.2),
+        ("restore", 10.0, 0, 1, 0.0),
+        ("rename", 2.0, 0, 1, 0.3),
+    )
+
+    assert broken == ""

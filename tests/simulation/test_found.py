@@ -22,14 +22,17 @@ def test_an_agent_set_back_to_before_a_move_that_it_makes_again_is_believed() ->
     assert broken == ""
 
 
-def test_a_lie_of_the_present_version_reaches_whom_it_is_about() -> None:
-    # Both records had one version, so both digests were equal, and the liar's victim never heard.
+def test_a_lie_that_came_first_reaches_whom_it_is_about() -> None:
+    # The truth, of the same version, was refused; and the victim, whose disk was full just then,
+    # could not take note of why. Both digests were equal, so nobody ever spoke of it again.
     broken = _tell(
         3,
         ("add", 1.0, 0, 1, 0.5),
         ("add", 1.0, 1, 2, 0.5),
-        ("contradict", 30.0, 0, 2, 0.1),
-        ("rename", 30.0, 1, 0, 0.5),
+        ("contradict", 30.0, 0, 2, 0.4),
+        ("rename", 0.0, 0, 1, 0.5),
+        ("fill disk", 0.0, 0, 1, 0.9),
+        ("mend", 60.0, 0, 1, 0.5),
     )
 
     assert broken == ""

@@ -76,7 +76,7 @@ async def _tell(story: Story) -> Outcome:
     except Exception as failure:  # noqa: BLE001 - whatever it is, it breaks the story
         broken = _described(failure)
     finally:
-        await _end(stage)
+        await end(stage)
     return Outcome(
         broken=broken,
         settled_s=settled_s,
@@ -115,7 +115,8 @@ async def settle(stage: Stage) -> float:
     return loop.time() - began_s
 
 
-async def _end(stage: Stage) -> None:
+async def end(stage: Stage) -> None:
+    """Stop every agent, and whatever is under way."""
     for host in stage.hosts:
         await host.stop()
     tasks = list(stage.tasks)

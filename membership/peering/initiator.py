@@ -23,8 +23,8 @@ from membership.domain.errors import (
     PeerAlreadyInCluster,
 )
 from membership.domain.values import Address, PeerId, UnixUs
-from membership.peering import handshake
-from membership.peering.handshake import Challenge
+from membership.peering import handshake, handshake_frames
+from membership.peering.handshake_frames import Challenge
 from membership.peering.invitations import Invitations
 from membership.peering.local import LocalAgent
 from membership.peering.refusals import EXPLANATIONS, decode_refusal, is_refusal
@@ -79,7 +79,9 @@ class Initiator:
         """
         await self._ensure_room(errand)
         nonce = self.randomness.token(NONCE_BYTES)
-        hello = handshake.encode_hello(nonce, errand.how.value, errand.address, self.local.record())
+        hello = handshake_frames.encode_hello(
+            nonce, errand.how.value, errand.address, self.local.record()
+        )
         challenge = self._open_challenge(await self._ask(errand.address, HELLO_PATH, hello))
         transcript = handshake.transcript_of(hello, challenge.nonce, challenge.record.signed)
         self._verify(challenge, transcript)
@@ -97,7 +99,7 @@ class Initiator:
                     label=errand.label,
                     introduced_by=errand.introduced_by,
                     reservation=reservation,
-                    told_version=handshake.open_hello(hello).record.subject_version,
+                    told_version=handshake_frames.open_hello(hello).record.subject_version,
                 ),
                 errand.origin,
             )
@@ -144,7 +146,7 @@ class Initiator:
 
     def _open_challenge(self, answer: bytes) -> Challenge:
         try:
-            challenge = handshake.open_challenge(answer)
+            challenge = handshake_frames.open_challenge(answer)
         except MalformedFrame:
             raise _failed("wrong_protocol") from None
         if challenge.version != PROTOCOL_VERSION:
@@ -171,7 +173,7 @@ class Initiator:
         proof = handshake.make_proof(
             self.local.signer, handshake.INITIATOR, self.local.license_secret, transcript
         )
-        frame = handshake.encode_finish(hello, challenge.frame, proof)
+        frame = handshake_frames.encode_finish(hello, challenge.frame, proof)
         try:
             answer = await self._insist(address, frame)
             handshake.check_receipt(answer, challenge.record.public_key, transcript)

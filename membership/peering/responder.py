@@ -10,8 +10,8 @@ from membership.commands.ports import Randomness
 from membership.domain.admission import Admission, Candidate
 from membership.domain.errors import LicenseMismatch, MembershipError
 from membership.domain.events import Actor
-from membership.peering import handshake
-from membership.peering.handshake import Challenge, Hello, Proof
+from membership.peering import handshake, handshake_frames
+from membership.peering.handshake_frames import Challenge, Hello, Proof
 from membership.peering.invitations import Invitations
 from membership.peering.local import LocalAgent
 from membership.peering.refusals import HandshakeRefused, encode_refusal
@@ -48,7 +48,7 @@ class Responder:
 
     def hello(self, frame: bytes) -> bytes:
         """Return a challenge, or a refusal; raises `MalformedFrame`."""
-        hello = handshake.open_hello(frame)
+        hello = handshake_frames.open_hello(frame)
         try:
             self._check_hello(hello)
         except (MembershipError, HandshakeRefused) as refusal:
@@ -61,11 +61,11 @@ class Responder:
         )
         deadline_ms = _now_ms() + HANDSHAKE_MS
         cookie = self._cookie(transcript, proof, deadline_ms)
-        return handshake.encode_challenge(nonce, record, proof, deadline_ms, cookie)
+        return handshake_frames.encode_challenge(nonce, record, proof, deadline_ms, cookie)
 
     async def finish(self, frame: bytes, source: str) -> bytes:
         """Record the initiator and return a receipt, or a refusal; raises `MalformedFrame`."""
-        hello, challenge, proof = handshake.open_finish(frame)
+        hello, challenge, proof = handshake_frames.open_finish(frame)
         transcript = handshake.transcript_of(hello.frame, challenge.nonce, challenge.record.signed)
         try:
             self._check_challenge(challenge, transcript)
@@ -77,7 +77,7 @@ class Responder:
             return encode_refusal(refusal)
         except (StoreError, WriterStopped):
             return encode_refusal(HandshakeRefused("unavailable"))
-        receipt = handshake.encode_receipt(self._local.signer, transcript)
+        receipt = handshake.make_receipt(self._local.signer, transcript)
         self._remember(challenge, receipt)
         return receipt
 
@@ -139,7 +139,7 @@ class Responder:
         return hashlib.blake2b(
             transcript + proof.signature + proof.license_proof + deadline_ms.to_bytes(8, "big"),
             key=self._cookie_key,
-            digest_size=handshake.COOKIE_BYTES,
+            digest_size=handshake_frames.COOKIE_BYTES,
         ).digest()
 
     def _remember(self, challenge: Challenge, receipt: bytes) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from membership.domain.values import PeerId
-from membership.peering import handshake
+from membership.peering import handshake, handshake_frames
 from membership.peering.envelope import Message, open_response, seal_request
 from membership.peering.handshake import INITIATOR, Role
 from membership.peering.refusals import decode_refusal, is_refusal
@@ -46,12 +46,12 @@ def finish_of(
     role: Role = INITIATOR,
 ) -> bytes:
     """Return the finish with which *agent* completes the handshake."""
-    opened = handshake.open_challenge(challenge)
+    opened = handshake_frames.open_challenge(challenge)
     transcript = handshake.transcript_of(hello, opened.nonce, opened.record.signed)
     proof = handshake.make_proof(
         signer or agent.local.signer, role, secret or agent.local.license_secret, transcript
     )
-    return handshake.encode_finish(hello, challenge, proof)
+    return handshake_frames.encode_finish(hello, challenge, proof)
 
 
 async def finish_at(responder: Agent, finish: bytes) -> bytes:

@@ -13,7 +13,7 @@ from membership.domain.errors import (
 from membership.domain.identity import peer_id_for
 from membership.domain.peer import Peer, PeerStatus
 from membership.domain.values import Address, ClusterId, PeerId, PublicKey, UnixUs, ulid_bytes
-from membership.peering import handshake
+from membership.peering import handshake, handshake_frames
 from membership.peering.envelope import Message, seal_request, seal_response
 from membership.peering.handshake import INITIATOR, RESPONDER
 from membership.peering.records import sign_record
@@ -72,7 +72,7 @@ def transcript() -> bytes:
 
 
 def _hello() -> bytes:
-    return handshake.encode_hello(INITIATOR_NONCE, "operator", DIALLED, _record())
+    return handshake_frames.encode_hello(INITIATOR_NONCE, "operator", DIALLED, _record())
 
 
 def _responder_record() -> bytes:
@@ -83,15 +83,15 @@ def _responder_record() -> bytes:
 def _handshake() -> dict[str, bytes]:
     signed = transcript()
     answer = handshake.make_proof(RESPONDER_KEY, RESPONDER, SECRET, signed)
-    challenge = handshake.encode_challenge(
+    challenge = handshake_frames.encode_challenge(
         RESPONDER_NONCE, _responder_record(), answer, DEADLINE_MS, COOKIE
     )
     proof = handshake.make_proof(INITIATOR_KEY, INITIATOR, SECRET, signed)
     return {
         "hello": _hello(),
         "challenge": challenge,
-        "finish": handshake.encode_finish(_hello(), challenge, proof),
-        "receipt": handshake.encode_receipt(RESPONDER_KEY, signed),
+        "finish": handshake_frames.encode_finish(_hello(), challenge, proof),
+        "receipt": handshake.make_receipt(RESPONDER_KEY, signed),
     }
 
 

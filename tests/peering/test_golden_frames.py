@@ -6,7 +6,7 @@ import pytest
 
 from membership.domain.errors import MembershipError
 from membership.domain.values import ClusterId, PublicKey
-from membership.peering import handshake
+from membership.peering import handshake, handshake_frames
 from membership.peering.envelope import open_request, open_response
 from membership.peering.handshake import INITIATOR, RESPONDER
 from membership.peering.records import open_record
@@ -50,9 +50,9 @@ def test_a_golden_record_opens(name: str) -> None:
 
 
 def test_the_golden_handshake_opens_and_verifies() -> None:
-    hello, challenge, proof = handshake.open_finish(_golden("finish"))
-    assert hello == handshake.open_hello(_golden("hello"))
-    assert challenge == handshake.open_challenge(_golden("challenge"))
+    hello, challenge, proof = handshake_frames.open_finish(_golden("finish"))
+    assert hello == handshake_frames.open_hello(_golden("hello"))
+    assert challenge == handshake_frames.open_challenge(_golden("challenge"))
     signed = handshake.transcript_of(hello.frame, challenge.nonce, challenge.record.signed)
     assert signed == transcript()
     for made, key, role in (

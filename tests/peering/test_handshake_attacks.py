@@ -6,8 +6,9 @@ import pytest
 
 from membership.domain.errors import HandshakeFailed, LicenseMismatch, MembershipError
 from membership.domain.values import ClusterId
-from membership.peering import handshake
-from membership.peering.handshake import INITIATOR, RESPONDER, Proof
+from membership.peering import handshake, handshake_frames
+from membership.peering.handshake import INITIATOR, RESPONDER
+from membership.peering.handshake_frames import Proof
 from membership.peering.records import sign_record
 from membership.peering.transport import FINISH_PATH, HELLO_PATH
 from membership.peering.wire import MalformedFrame, pack, unpack
@@ -196,8 +197,8 @@ async def test_the_challenge_of_a_victim_reflected_at_it_makes_no_finish() -> No
     _, one, two = await two_agents()
     hello = hello_of(two, two)
     challenge = await challenge_by(two, hello)
-    opened = handshake.open_challenge(challenge)
-    finish = handshake.encode_finish(hello, challenge, opened.proof)
+    opened = handshake_frames.open_challenge(challenge)
+    finish = handshake_frames.encode_finish(hello, challenge, opened.proof)
     assert await _refused_finish(two, finish) == "bad_signature"
     assert not two.knows(one)
 
@@ -208,9 +209,9 @@ async def test_a_receipt_is_no_signature_of_either_role() -> None:
     hello = hello_of(one, two)
     challenge = await challenge_by(two, hello)
     parts = unpack(finish_of(one, hello, challenge), FINISH_SHAPE)
-    opened = handshake.open_challenge(challenge)
+    opened = handshake_frames.open_challenge(challenge)
     transcript = handshake.transcript_of(hello, opened.nonce, opened.record.signed)
-    receipt = unpack(handshake.encode_receipt(one.local.signer, transcript), (str, bytes))
+    receipt = unpack(handshake.make_receipt(one.local.signer, transcript), (str, bytes))
     assert await _refused_finish(two, pack([*parts[:3], receipt[1], parts[4]])) == "bad_signature"
 
 
@@ -237,7 +238,7 @@ async def test_a_responder_that_knows_the_cluster_id_but_not_the_secret_is_refus
         proof = handshake.make_proof(
             outsider.local.signer, RESPONDER, outsider.local.license_secret, transcript
         )
-        return handshake.encode_challenge(NONCE, record, proof, 1, bytes(32))
+        return handshake_frames.encode_challenge(NONCE, record, proof, 1, bytes(32))
 
     network.answers = forge
     error = await _refused_add(one, outsider)
@@ -266,7 +267,9 @@ async def test_a_responder_of_another_cluster_is_refused_whatever_it_proves() ->
     proof = handshake.make_proof(
         other.local.signer, RESPONDER, other.local.license_secret, transcript
     )
-    network.answers = lambda _, __: handshake.encode_challenge(NONCE, record, proof, 1, bytes(32))
+    network.answers = lambda _, __: handshake_frames.encode_challenge(
+        NONCE, record, proof, 1, bytes(32)
+    )
     assert isinstance(await _refused_add(one, two), LicenseMismatch)
 
 
@@ -295,7 +298,9 @@ async def test_a_challenge_with_the_record_of_another_peer_is_refused() -> None:
         proof = handshake.make_proof(
             two.local.signer, RESPONDER, two.local.license_secret, transcript
         )
-        return handshake.encode_challenge(parts[2], third.local.record(), proof, parts[6], parts[7])
+        return handshake_frames.encode_challenge(
+            parts[2], third.local.record(), proof, parts[6], parts[7]
+        )
 
     network.answers = lend
     error = await _refused_add(one, two)
@@ -318,10 +323,10 @@ async def test_somebody_elses_receipt_completes_nothing() -> None:
     def forge(post: Post, answer: bytes) -> bytes:
         if post.path != FINISH_PATH:
             return answer
-        _, challenge, _ = handshake.open_finish(post.frame)
+        _, challenge, _ = handshake_frames.open_finish(post.frame)
         hello = unpack(post.frame, FINISH_SHAPE)[1]
         transcript = handshake.transcript_of(hello, challenge.nonce, challenge.record.signed)
-        return handshake.encode_receipt(OUTSIDER, transcript)
+        return handshake.make_receipt(OUTSIDER, transcript)
 
     network.answers = forge
     error = await _refused_add(one, two)
@@ -438,7 +443,7 @@ async def test_a_downgraded_offer_of_versions_is_noticed_by_the_initiator() -> N
     fields = unpack(hello_of(one, two, versions=(2, 1)), HELLO_SHAPE)
     original = pack(fields)
     fields[1] = [1]
-    challenge = handshake.open_challenge(await challenge_by(two, pack(fields)))
+    challenge = handshake_frames.open_challenge(await challenge_by(two, pack(fields)))
     transcript = handshake.transcript_of(original, challenge.nonce, challenge.record.signed)
     key = challenge.record.public_key
     assert not handshake.is_signature_valid(challenge.proof, key, RESPONDER, transcript)

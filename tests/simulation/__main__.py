@@ -4,6 +4,7 @@ Tell stories to simulated clusters, and cut the one that breaks a promise to its
     bin/simulate --seeds 0..9999                     clusters of 2 to 6 agents
     bin/simulate --agents 5 --seeds 48..48 --minutes 5
     bin/simulate convergence --agents 10,100,300     how fast a healed cluster agrees
+    bin/simulate storms --agents 10,50,100           what an outage and a mass start cost
 
 One seed gives one history, to the byte, on every machine. The exit code is 1 when one broke.
 """
@@ -21,12 +22,13 @@ from dataclasses import dataclass, field
 from rich.console import Console
 from rich.progress import Progress
 
-from tests.simulation import convergence
+from tests.simulation import convergence, storms
 from tests.simulation.story import draw_story
 from tests.simulation.telling import shortest, tell
 
 FEWEST_AGENTS, MOST_AGENTS = 2, 6
 SEEDS_AT_ONCE = 20
+MEASUREMENTS = {"convergence": convergence.main, "storms": storms.main}
 
 
 @dataclass(slots=True)
@@ -128,8 +130,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def main() -> int:
     """Run the command."""
-    if sys.argv[1:2] == ["convergence"]:
-        return convergence.main(sys.argv[2:])
+    measure = MEASUREMENTS.get(sys.argv[1]) if len(sys.argv) > 1 else None
+    if measure is not None:
+        return measure(sys.argv[2:])
     options = _options(sys.argv[1:])
     console = Console(stderr=True)
     began_s = time.monotonic()

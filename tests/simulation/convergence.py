@@ -13,8 +13,9 @@ import logging
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.console import Console
 from rich.progress import track
@@ -22,6 +23,7 @@ from rich.table import Table
 
 from membership.commands.messages import LeaveCluster, RenamePeer
 from membership.peering.anti_entropy import ROUND_S
+from membership.wiring.core import Agent
 from tests.peering.virtual_time import run_in_virtual_time
 from tests.simulation.hosts import Host
 from tests.simulation.promises import active_peers
@@ -52,16 +54,9 @@ class Convergence:
 
 
 async def _measure(seed: int, agents: int) -> Convergence:
-    stage = set_up(seed, agents, max_nodes=agents)
-    loop = asyncio.get_running_loop()
-    for host in stage.hosts:
-        await host.start()
-    began_s = loop.time()
-    for host, other in zip(stage.hosts, stage.hosts[1:], strict=False):
-        await _agent(host).peering.add_peer(other.address, "", OPERATOR)
-    await _until(lambda: all(len(active_peers(h)) == agents - 1 for h in stage.hosts))
-    meshed_s = loop.time() - began_s
-    await _until(lambda: len({_agent(h).peering.digest() for h in stage.hosts}) == 1)
+    stage = await mesh_of(seed, agents)
+    meshed_s = asyncio.get_running_loop().time()
+    await _until(lambda: len({agent_of(h).peering.digest() for h in stage.hosts}) == 1)
     network = stage.network
     frames, bytes_ = network.carried, network.carried_bytes
     await asyncio.sleep(IDLE_S)
@@ -81,12 +76,24 @@ async def _measure(seed: int, agents: int) -> Convergence:
     return outcome
 
 
-def _agent(host: Host):  # noqa: ANN202 - the agent's type is the host's
+async def mesh_of(seed: int, agents: int) -> Stage:
+    """Return a cluster that has grown from a chain of adds to a full mesh."""
+    stage = set_up(seed, agents, max_nodes=agents)
+    for host in stage.hosts:
+        await host.start()
+    for host, other in pairwise(stage.hosts):
+        await agent_of(host).peering.add_peer(other.address, "", OPERATOR)
+    await _until(lambda: all(len(active_peers(h)) == agents - 1 for h in stage.hosts))
+    return stage
+
+
+def agent_of(host: Host) -> Agent:
+    """Return the agent that runs on a host."""
     assert host.agent is not None
     return host.agent
 
 
-async def _until(condition) -> None:  # noqa: ANN001 - a function without arguments
+async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(SETTLED_S):
         while not condition():
             await asyncio.sleep(POLL_S)
@@ -102,8 +109,8 @@ async def _change_both_halves(stage: Stage) -> None:
     for side in sides:
         for host in side[: max(1, len(side) // RENAMED_SHARE)]:
             command = RenamePeer(peer_id=host.peer_id, name=f"renamed {host.number}")
-            await _agent(host).bus.submit(command, OPERATOR)
-        await _agent(side[-1]).bus.submit(LeaveCluster(), OPERATOR)
+            await agent_of(host).bus.submit(command, OPERATOR)
+        await agent_of(side[-1]).bus.submit(LeaveCluster(), OPERATOR)
     await asyncio.sleep(SPLIT_S)
 
 
@@ -114,7 +121,7 @@ def _both(one: int, other: int) -> tuple[tuple[int, int], tuple[int, int]]:
 async def _heal(stage: Stage) -> Sequence[float]:
     """Heal the network; return after how many rounds each agent knew everything."""
     loop = asyncio.get_running_loop()
-    active = [host for host in stage.hosts if _agent(host).local.peer.is_active]
+    active = [host for host in stage.hosts if agent_of(host).local.peer.is_active]
     expected = _everything(active)
     stage.network.cut.clear()
     began_s = loop.time()
@@ -130,11 +137,11 @@ async def _heal(stage: Stage) -> Sequence[float]:
 
 
 def _everything(active: Sequence[Host]) -> frozenset[tuple[str, str]]:
-    return frozenset((h.peer_id, _agent(h).local.peer.own_name) for h in active)
+    return frozenset((h.peer_id, agent_of(h).local.peer.own_name) for h in active)
 
 
 def _known(host: Host) -> frozenset[tuple[str, str]]:
-    return frozenset((p.peer_id, p.own_name) for p in _agent(host).views.peers.active())
+    return frozenset((p.peer_id, p.own_name) for p in agent_of(host).views.peers.active())
 
 
 def main(arguments: Sequence[str]) -> int:

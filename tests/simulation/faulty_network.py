@@ -59,6 +59,7 @@ class FaultyNetwork:
         cut: Pairs (from, to) of hosts whose frames do not arrive.
         carried: How many frames were sent, lost ones included.
         carried_bytes: Their size, with that of the answers.
+        on_frame: Called for every frame with the address that it is sent to.
     """
 
     chance: random.Random
@@ -68,6 +69,7 @@ class FaultyNetwork:
     overheard: list[Overheard] = field(default_factory=list)
     carried: int = 0
     carried_bytes: int = 0
+    on_frame: Callable[[Address], None] = lambda _: None
     _repeats: set[asyncio.Task[None]] = field(default_factory=set)
     _answered: dict[bytes, tuple[int, int]] = field(default_factory=dict)
 
@@ -75,6 +77,7 @@ class FaultyNetwork:
         """Return the answer to a frame; raises `TransportFailed`."""
         self.carried += 1
         self.carried_bytes += len(frame)
+        self.on_frame(address)
         self._overhear(Overheard(sender.number, address, path, frame))
         await self._delay(sender)
         listener = self.find(address)

@@ -2,9 +2,10 @@
 Ed25519 over DSSE's pre-authentication encoding, one payload type per role.
 
 Every signature that an agent makes over its own structures binds a type string, so that bytes
-signed for one purpose pass for nothing else. Two other formats are signed with the same key and
-cannot be confused with it or each other: a JWT's signing input begins with base64url text, and
-a checkpoint with its origin line; this encoding begins with `DSSEv1 `.
+signed for one purpose pass for nothing else. Three other formats are signed with the same key and
+cannot be confused with it or each other: this encoding begins with `DSSEv1 `, a checkpoint with
+`membership/`, a cosignature with `cosignature/v1` and a newline, and a JWT's signing input has
+neither a space nor a slash nor a newline.
 
 Source: DSSE v1.0.2 (secure-systems-lab/dsse, protocol.md), RFC 8032.
 """
@@ -35,7 +36,7 @@ class Signer:
         return self.sign_bytes(pre_authentication_encoding(payload_type, payload))
 
     def sign_bytes(self, message: bytes) -> bytes:
-        """Sign bytes that separate their domain themselves: JWTs and checkpoint notes only."""
+        """Sign bytes that separate their domain themselves: JWTs, checkpoints, cosignatures."""
         return self._key.sign(message).signature
 
     def __reduce__(self) -> str:

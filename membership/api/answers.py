@@ -10,13 +10,14 @@ from membership.domain.errors import InvalidField
 
 REQUEST_ID = istr("X-Request-Id")
 LOG_POSITION = istr("X-Log-Position")
+_COMPRESSED_IN_PLACE_BYTES = 4_096
 _ETAG_OF_VERSION = re.compile(r'"([0-9]{1,15})"')
 
 
-def _headers(cache_control: str) -> CIMultiDict[str]:
+def _headers(cache_control: str, content_type: str = "application/json") -> CIMultiDict[str]:
     return CIMultiDict(
         [
-            (hdrs.CONTENT_TYPE, "application/json"),
+            (hdrs.CONTENT_TYPE, content_type),
             (hdrs.CACHE_CONTROL, cache_control),
             (istr("X-Content-Type-Options"), "nosniff"),
             (hdrs.SERVER, "membership"),
@@ -51,6 +52,12 @@ def write_answer(body: bytes, receipt: Receipt, status: int = 200) -> web.Respon
     response = answer(body, status)
     response.headers[LOG_POSITION] = str(receipt.position)
     return response
+
+
+def document_answer(body: bytes, *, content_type: str, cache_control: str) -> web.Response:
+    """Return a body that is no JSON; if it is compressed at all, then on a thread."""
+    headers = _headers(cache_control, content_type)
+    return web.Response(body=body, headers=headers, zlib_executor_size=_COMPRESSED_IN_PLACE_BYTES)
 
 
 def etag_of(name: str | int) -> str:

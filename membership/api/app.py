@@ -9,6 +9,7 @@ from membership.api.cluster import CLUSTER_ROUTES
 from membership.api.context import CONTEXT, ApiContext
 from membership.api.errors import MethodNotAllowed, NotFound
 from membership.api.guard import guarded, public
+from membership.api.log import LOG_ROUTES
 from membership.api.oauth import TokenEndpoint
 from membership.api.peers import PEER_ROUTES
 from membership.api.services import SERVICE_ROUTES
@@ -28,6 +29,7 @@ def create_app(context: ApiContext, peer_routes: Iterable[web.RouteDef] = ()) ->
         *PEER_ROUTES,
         *SERVICE_ROUTES,
         *CLUSTER_ROUTES,
+        *LOG_ROUTES,
         tokens,
         web.route("*", REST, unrouted),
     ]

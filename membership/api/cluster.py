@@ -40,7 +40,10 @@ async def identity(request: web.Request) -> web.Response:
     context = request.app[CONTEXT]
     views = context.views
     cluster_id = views.license.cluster_id
-    return answer(schema.encode_identity(views.peers.local, cluster_id, context.software))
+    body = schema.encode_identity(
+        views.peers.local, cluster_id, log_key=context.log.key, software=context.software
+    )
+    return answer(body)
 
 
 @requires(PEERS_READ)

@@ -11,6 +11,7 @@ from membership.commands.messages import Origin, Receipt
 from membership.commands.ports import Clock, DestinationStatus, IdSource, Randomness
 from membership.domain.values import Address
 from membership.proof.signing import Signer
+from membership.transparency.log import TransparencyLog
 from projections.views import Views
 
 
@@ -51,6 +52,7 @@ class ApiContext:
     signer: Signer
     peering: PeeringPort
     install_license: Callable[[bytes, Origin], Awaitable[Receipt]]
+    log: TransparencyLog
     software: str
 
 

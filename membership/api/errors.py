@@ -7,7 +7,7 @@ The domain's refusals are in it beside the API's own:
     ├─ Unauthorized  TokenExpired  Forbidden
     ├─ NotFound  MethodNotAllowed
     ├─ PayloadTooLarge  UnsupportedMediaType
-    ├─ RateLimited  Unavailable
+    ├─ RateLimited  Unavailable  CheckpointWithheld
     └─ Internal
 """
 
@@ -112,6 +112,15 @@ class Unavailable(ApiError):
         )
 
 
+class CheckpointWithheld(ApiError):
+    """The agent cannot say what its log is now, or must not; *reason* tells why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"there is no checkpoint to answer with: {reason}", {"Retry-After": str(RETRY_AFTER_S)}
+        )
+
+
 class Internal(ApiError):
     """A bug. What happened is in the agent's log output under the request id, nowhere else."""
 
@@ -157,6 +166,7 @@ TABLE: Mapping[type[Exception], Row] = {
     RateLimited: Row(429, "RATE_LIMITED"),
     Internal: Row(500, "INTERNAL"),
     Unavailable: Row(503, "UNAVAILABLE"),
+    CheckpointWithheld: Row(503, "UNAVAILABLE"),
 }
 
 Told = domain.MembershipError | ApiError

@@ -16,6 +16,8 @@ from membership.domain.peer import Peer, PeerStatus
 from membership.domain.rfc3339 import rfc3339
 from membership.domain.service import Service
 from membership.domain.values import ClusterId, UnixUs
+from membership.proof.note import Note, VerifierKey
+from membership.transparency.log import InclusionProof
 from projections.views import Views
 
 PROTOCOL_VERSIONS = (1,)
@@ -84,8 +86,10 @@ def encode_license(license_: License, *, nodes: int, now_us: UnixUs) -> bytes:
     )
 
 
-def encode_identity(local: Peer, cluster_id: ClusterId, software: str) -> bytes:
-    """Return what an agent tells everybody about itself."""
+def encode_identity(
+    local: Peer, cluster_id: ClusterId, *, log_key: VerifierKey, software: str
+) -> bytes:
+    """Return what an agent tells everybody about itself, its log's verifier key included."""
     return orjson.dumps(
         {
             "peer_id": local.peer_id,
@@ -94,6 +98,8 @@ def encode_identity(local: Peer, cluster_id: ClusterId, software: str) -> bytes:
             "address": local.address,
             "is_active": local.is_active,
             "protocol_versions": PROTOCOL_VERSIONS,
+            "log_origin": log_key.name,
+            "log_key": str(log_key),
             "software": software,
         }
     )
@@ -120,6 +126,36 @@ def encode_status(
 def encode_key_set(keys: Sequence[Mapping[str, str]]) -> bytes:
     """Return a JWK set (RFC 7517)."""
     return orjson.dumps({"keys": keys})
+
+
+def encode_inclusion(
+    proof: InclusionProof, *, position: int, size: int, checkpoint: Note | None
+) -> bytes:
+    """Return the proof that an event is in the log; *checkpoint* is of that size, if kept."""
+    return orjson.dumps(
+        {
+            "position": position,
+            "leaf_index": position - 1,
+            "size": size,
+            "leaf_hash": _base64(proof.leaf_hash),
+            "hashes": [_base64(hashed) for hashed in proof.path],
+            "checkpoint": _text(checkpoint),
+        }
+    )
+
+
+def encode_consistency(
+    path: Sequence[bytes], *, first: int, second: int, checkpoint: Note | None
+) -> bytes:
+    """Return the proof that one log begins another; *checkpoint* is of the second, if kept."""
+    return orjson.dumps(
+        {
+            "from_size": first,
+            "to_size": second,
+            "hashes": [_base64(hashed) for hashed in path],
+            "checkpoint": _text(checkpoint),
+        }
+    )
 
 
 def encode_error(sentence: str, code: str, details: Mapping[str, object], request_id: str) -> bytes:
@@ -186,6 +222,10 @@ def _delivery(peer: Peer, status: DestinationStatus) -> dict[str, object]:
 
 def _instant(at_us: UnixUs) -> str | None:
     return rfc3339(at_us) if at_us else None
+
+
+def _text(note: Note | None) -> str | None:
+    return None if note is None else bytes(note).decode()
 
 
 def _base64(value: bytes) -> str:

@@ -11,7 +11,7 @@ from membership.domain.cluster import Cluster
 from membership.domain.events import CommandRefused, Event, PeerCreated
 from membership.domain.record import observe
 from membership.domain.values import PeerId, PublicKey, UnixUs
-from membership.store.rows import Delivery
+from membership.store.rows import NOTHING_SIGNED, Delivery, LogSignatures
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +51,7 @@ class Decision:
     events: Sequence[Event] = ()
     result: object = None
     deliveries: Sequence[Delivery] = ()
+    log_signatures: LogSignatures = NOTHING_SIGNED
 
 
 def decide(state: WriteState, command: messages.Command, now_us: UnixUs) -> Decision:
@@ -225,6 +226,10 @@ def _save_deliveries(_: WriteState, command: messages.SaveDeliveries, __: UnixUs
     return Decision(deliveries=command.rows)
 
 
+def _save_signatures(_: WriteState, command: messages.SaveLogSignatures, __: UnixUs) -> Decision:
+    return Decision(log_signatures=command.signed)
+
+
 _HANDLERS: Mapping[type[object], Callable[[WriteState, Any, UnixUs], Decision]] = {
     messages.CreateLocalPeer: _create_local_peer,
     messages.EnsureRoom: _ensure_room,
@@ -242,4 +247,5 @@ _HANDLERS: Mapping[type[object], Callable[[WriteState, Any, UnixUs], Decision]] 
     messages.CreateCredential: _create_credential,
     messages.RecordRefusal: _record_refusal,
     messages.SaveDeliveries: _save_deliveries,
+    messages.SaveLogSignatures: _save_signatures,
 }

@@ -8,7 +8,7 @@ from membership.domain.events import Actor, CredentialCreated, HandshakeEvidence
 from membership.domain.license import License
 from membership.domain.record import PeerRecord
 from membership.domain.values import Address, PeerId, PublicKey, ServiceId, UnixUs
-from membership.store.rows import Delivery
+from membership.store.rows import NOTHING_SIGNED, Delivery, LogSignatures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +177,13 @@ class SaveDeliveries:
     rows: Sequence[Delivery] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveLogSignatures:
+    """Write what the agent or its witnesses signed about the log; makes no event."""
+
+    signed: LogSignatures = NOTHING_SIGNED
+
+
 Command = (
     CreateLocalPeer
     | EnsureRoom
@@ -194,6 +201,7 @@ Command = (
     | CreateCredential
     | RecordRefusal
     | SaveDeliveries
+    | SaveLogSignatures
 )
 
 

@@ -33,7 +33,7 @@ from membership.domain.events import (
 from membership.domain.values import UnixUs
 from membership.store.errors import AppendConflict, StoreError, StoreUnavailable
 from membership.store.event_store import EventStore
-from membership.store.rows import Batch, Seat, SeatChanges
+from membership.store.rows import Batch, LogSignatures, Seat, SeatChanges
 
 CONFLICT_ATTEMPTS = 5
 _FAREWELLS = (PeerRemoved, PeerDeactivated)
@@ -158,13 +158,15 @@ class CommandProcessor:
     def _commit(self, recorded: Sequence[RecordedEvent], decisions: Sequence[Decision]) -> None:
         deliveries = {row.peer_id: row for decision in decisions for row in decision.deliveries}
         forgotten = [r.event.peer_id for r in recorded if isinstance(r.event, _FAREWELLS)]
-        if recorded or deliveries:
+        signed = _merged([decision.log_signatures for decision in decisions])
+        if recorded or deliveries or signed:
             self._store.append(
                 Batch(
                     events=recorded,
                     seats=self._seat_changes(recorded),
                     deliveries=list(deliveries.values()),
                     forgotten=forgotten,
+                    log_signatures=signed,
                 )
             )
         self._state.cluster.keep()
@@ -180,6 +182,14 @@ class CommandProcessor:
             taken=[Seat(p.peer_id, p.address, p.public_key) for p in peers if p.is_active],
             capacity=capacity,
         )
+
+
+def _merged(signed: Sequence[LogSignatures]) -> LogSignatures:
+    return LogSignatures(
+        checkpoints=[row for one in signed for row in one.checkpoints],
+        superseded=[size for one in signed for size in one.superseded],
+        cosignatures=[row for one in signed for row in one.cosignatures],
+    )
 
 
 def all_seats(cluster: Cluster) -> SeatChanges:

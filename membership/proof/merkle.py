@@ -139,34 +139,3 @@ def _check_lengths(hashes: Sequence[bytes]) -> None:
         if len(hashed) != HASH_BYTES:
             message = f"a hash has {HASH_BYTES} bytes, not {len(hashed)}"
             raise InvalidProof(message)
-
-
-class Frontier:
-    """
-    The right edge of a growing tree: enough to know its root, O(log n) hashes.
-
-    Attributes:
-        size: How many leaves were added.
-    """
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._peaks: list[bytes] = []
-
-    def append(self, hashed_leaf: bytes) -> None:
-        """Add the hash of the next leaf."""
-        node, size = hashed_leaf, self.size
-        while size & 1:
-            node = node_hash(self._peaks.pop(), node)
-            size >>= 1
-        self._peaks.append(node)
-        self.size += 1
-
-    def root(self) -> bytes:
-        """Return the root hash; that of an empty tree is SHA-256 of nothing."""
-        if not self._peaks:
-            return hashlib.sha256(b"").digest()
-        root = self._peaks[-1]
-        for peak in reversed(self._peaks[:-1]):
-            root = node_hash(peak, root)
-        return root

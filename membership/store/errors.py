@@ -18,6 +18,18 @@ class StoreUnavailable(StoreError):
     """The database cannot be written or read now: full, read-only, locked or gone."""
 
 
+class EventTooLong(StoreError):
+    """
+    An event would be longer than an entry of a log can be.
+
+    Everything that comes in from outside is bounded far below that, so that only a bug raises this:
+    the longest event is that of two contradicting records, some 4,000 bytes.
+    """
+
+    def __init__(self, stored_name: str, length: int, limit: int) -> None:
+        super().__init__(f"an event has at most {limit} bytes, this {stored_name} {length}")
+
+
 class LogCorrupt(StoreError):
     """The log on disk contradicts itself: it was edited, or the disk lost part of it."""
 

@@ -2,25 +2,37 @@
 The log of one agent: append durably, read in order.
 
 An append is one transaction: events, their Merkle leaves, the seats that they take or give up,
-and delivery cursors. It returns when all of it is on disk, or raises and nothing is.
+delivery cursors, and what was signed about the log. It returns when all of it is on disk, or
+raises and nothing is.
 
 One case lies between: the commit happened and its answer was lost. So a failed append looks for
 its own events at its own positions, and takes what it finds there for its answer.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent
 
 from membership.domain.events import RecordedEvent
-from membership.proof.merkle import Frontier, leaf_bytes, leaf_hash
+from membership.proof.merkle import leaf_bytes, leaf_hash
+from membership.proof.tiles import MAX_ENTRY_BYTES
+from membership.proof.tree import MerkleTree
 from membership.store import codec
-from membership.store.errors import AppendConflict, LogCorrupt, StoreUnavailable
-from membership.store.rows import Batch, Delivery, Seat, SeatChanges, StoredRow
+from membership.store.errors import AppendConflict, EventTooLong, LogCorrupt, StoreUnavailable
+from membership.store.rows import (
+    Batch,
+    Delivery,
+    Seat,
+    SeatChanges,
+    StoredCheckpoint,
+    StoredCosignature,
+    StoredRow,
+)
 
 PAGE_ROWS = 2_000
+T = TypeVar("T")
 
 
 class Recorder(Protocol):
@@ -33,6 +45,15 @@ class Recorder(Protocol):
 
     def scan(self, after: int, limit: int) -> Sequence[StoredRow]:
         """Return up to *limit* rows behind the position *after*, in order."""
+
+    def leaf_hashes(self, after: int, limit: int) -> Sequence[bytes]:
+        """Return up to *limit* leaf hashes behind the position *after*, in order."""
+
+    def checkpoints(self) -> Sequence[StoredCheckpoint]:
+        """Return the checkpoints that were kept, smallest first."""
+
+    def cosignatures(self) -> Sequence[StoredCosignature]:
+        """Return what each witness said last, ordered by witness."""
 
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""
@@ -61,6 +82,7 @@ class EventStore:
             AppendConflict: A position, version or seat is taken; nothing was written.
             StoreUnavailable: The database refuses writes now; nothing was written, as far as
                 can be told.
+            EventTooLong: An event is no possible entry of the log; nothing was written.
         """
         rows = [_row(recorded) for recorded in batch.events]
         try:
@@ -74,6 +96,7 @@ class EventStore:
                 seats=batch.seats,
                 deliveries=batch.deliveries,
                 forgotten=batch.forgotten,
+                log_signatures=batch.log_signatures,
             )
         except PersistenceError as error:
             if self._holds(rows):
@@ -98,10 +121,7 @@ class EventStore:
             StoreUnavailable: The database cannot be read now.
         """
         while True:
-            try:
-                page = self._recorder.scan(after, PAGE_ROWS)
-            except PersistenceError as error:
-                raise StoreUnavailable(str(error)) from error
+            page = _read(self._recorder.scan, after, PAGE_ROWS)
             yield from page
             if len(page) < PAGE_ROWS:
                 return
@@ -112,23 +132,39 @@ class EventStore:
         for row in self.rows(after):
             yield codec.decode(row.position, row.version, row.stored_name, row.state)
 
-    def verified_events(self, frontier: Frontier) -> Iterator[RecordedEvent]:
+    def verified_events(self, tree: MerkleTree) -> Iterator[RecordedEvent]:
         """
-        Yield every event, recomputing its leaf and growing *frontier* by it.
+        Yield every event, recomputing its leaf and growing the empty *tree* by it.
 
         Raises:
             LogCorrupt: A position is missing, or a stored leaf is not that of its bytes.
         """
         for row in self.rows():
-            if row.position != frontier.size + 1:
-                message = f"position {frontier.size + 1} is missing from the log"
+            if row.position != tree.size + 1:
+                message = f"position {tree.size + 1} is missing from the log"
                 raise LogCorrupt(message)
-            expected = leaf_hash(leaf_bytes(row.stream_id, row.version, row.stored_name, row.state))
+            expected = leaf_hash(_leaf(row))
             if expected != row.leaf_hash:
                 message = f"position {row.position} was altered: its bytes are not its leaf's"
                 raise LogCorrupt(message)
-            frontier.append(expected)
+            tree.append(expected)
             yield codec.decode(row.position, row.version, row.stored_name, row.state)
+
+    def leaf_hashes(self, start: int, stop: int) -> Sequence[bytes]:
+        """Return the stored leaf hashes from index *start*, from 0, up to but without *stop*."""
+        return _read(self._recorder.leaf_hashes, start, stop - start)
+
+    def leaves(self, start: int, stop: int) -> Sequence[bytes]:
+        """Return the leaves themselves, by index as `leaf_hashes`."""
+        return [_leaf(row) for row in _read(self._recorder.scan, start, stop - start)]
+
+    def checkpoints(self) -> Sequence[StoredCheckpoint]:
+        """Return the checkpoints that were kept, smallest first."""
+        return _read(self._recorder.checkpoints)
+
+    def cosignatures(self) -> Sequence[StoredCosignature]:
+        """Return what each witness said last, ordered by witness."""
+        return _read(self._recorder.cosignatures)
 
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""
@@ -147,9 +183,24 @@ class EventStore:
         self._recorder.close()
 
 
+def _read(read: Callable[..., T], *arguments: int) -> T:
+    try:
+        return read(*arguments)
+    except PersistenceError as error:
+        raise StoreUnavailable(str(error)) from error
+
+
+def _leaf(row: StoredRow) -> bytes:
+    return leaf_bytes(row.stream_id, row.version, row.stored_name, row.state)
+
+
 def _row(recorded: RecordedEvent) -> StoredRow:
     event = recorded.event
     stream_id = codec.ulid_to_bytes(event.stream_id)
     state = codec.encode(event, recorded.metadata)
-    hashed = leaf_hash(leaf_bytes(stream_id, recorded.version, event.stored_as, state))
-    return StoredRow(recorded.position, stream_id, recorded.version, event.stored_as, state, hashed)
+    leaf = leaf_bytes(stream_id, recorded.version, event.stored_as, state)
+    if len(leaf) > MAX_ENTRY_BYTES:
+        raise EventTooLong(event.stored_as, len(leaf), MAX_ENTRY_BYTES)
+    return StoredRow(
+        recorded.position, stream_id, recorded.version, event.stored_as, state, leaf_hash(leaf)
+    )

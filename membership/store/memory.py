@@ -12,11 +12,20 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from eventsourcing.popo import POPOApplicationRecorder
 
 from membership.domain.values import PeerId
-from membership.store.rows import Delivery, Seat, SeatChanges, StoredRow
+from membership.store.rows import (
+    NOTHING_SIGNED,
+    Delivery,
+    LogSignatures,
+    Seat,
+    SeatChanges,
+    StoredCheckpoint,
+    StoredCosignature,
+    StoredRow,
+)
 
 
 class MemoryRecorder(POPOApplicationRecorder):
-    """Records events, their leaves, seats and deliveries, all or nothing."""
+    """Records events, their leaves, seats, deliveries and log signatures, all or nothing."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -24,6 +33,8 @@ class MemoryRecorder(POPOApplicationRecorder):
         self._seats: dict[PeerId, Seat] = {}
         self._capacity = 1
         self._deliveries: dict[PeerId, Delivery] = {}
+        self._checkpoints: dict[int, StoredCheckpoint] = {}
+        self._cosignatures: dict[PeerId, StoredCosignature] = {}
 
     def close(self) -> None:
         """Nothing to close."""
@@ -42,7 +53,17 @@ class MemoryRecorder(POPOApplicationRecorder):
         self._deliveries |= {row.peer_id: row for row in kwargs["deliveries"]}
         for peer_id in kwargs["forgotten"]:
             self._deliveries.pop(peer_id, None)
+        self._save_log_signatures(kwargs.get("log_signatures", NOTHING_SIGNED))
         return positions or ()
+
+    def _save_log_signatures(self, signed: LogSignatures) -> None:
+        for size in signed.superseded:
+            self._checkpoints.pop(size, None)
+        self._checkpoints |= {row.size: row for row in signed.checkpoints}
+        for row in signed.cosignatures:
+            present = self._cosignatures.get(row.witness_id)
+            if present is None or row.size >= present.size:
+                self._cosignatures[row.witness_id] = row
 
     def _seated(self, changes: SeatChanges) -> tuple[dict[PeerId, Seat], int]:
         if not changes.vacated and changes.capacity is None:
@@ -76,6 +97,21 @@ class MemoryRecorder(POPOApplicationRecorder):
                 )
                 for position, event in enumerate(events, start=after + 1)
             ]
+
+    def leaf_hashes(self, after: int, limit: int) -> Sequence[bytes]:
+        """Return up to *limit* leaf hashes behind the position *after*, in order."""
+        with self._database_lock:
+            return self._leaf_hashes[after : after + limit]
+
+    def checkpoints(self) -> Sequence[StoredCheckpoint]:
+        """Return the checkpoints that were kept, smallest first."""
+        with self._database_lock:
+            return sorted(self._checkpoints.values())
+
+    def cosignatures(self) -> Sequence[StoredCosignature]:
+        """Return what each witness said last, ordered by witness."""
+        with self._database_lock:
+            return sorted(self._cosignatures.values())
 
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""

@@ -62,6 +62,46 @@ class Delivery:
     next_attempt_at_us: UnixUs = UnixUs(0)
 
 
+class StoredCheckpoint(NamedTuple):
+    """A checkpoint of this agent's log, as it signed it; *note* has its signature alone."""
+
+    size: int
+    root: bytes
+    note: bytes
+    signed_at_us: UnixUs
+
+
+class StoredCosignature(NamedTuple):
+    """What a witness said last of this agent's log; *line* goes beneath the note of that size."""
+
+    witness_id: PeerId
+    size: int
+    line: str
+    received_at_us: UnixUs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSignatures:
+    """
+    What the agent and its witnesses signed about the log.
+
+    Attributes:
+        checkpoints: New ones; one of a size that there is already replaces it.
+        superseded: Sizes of checkpoints that need not be kept any more.
+        cosignatures: Each replaces that of the same witness, unless that one is of a larger log.
+    """
+
+    checkpoints: Sequence[StoredCheckpoint] = ()
+    superseded: Sequence[int] = ()
+    cosignatures: Sequence[StoredCosignature] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.checkpoints or self.superseded or self.cosignatures)
+
+
+NOTHING_SIGNED = LogSignatures()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """What one transaction writes; the events are consecutive in position."""
@@ -71,3 +111,4 @@ class Batch:
     deliveries: Sequence[Delivery] = ()
     forgotten: Sequence[PeerId] = ()
     """Destinations that need no delivery any more."""
+    log_signatures: LogSignatures = NOTHING_SIGNED

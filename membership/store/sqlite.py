@@ -6,33 +6,36 @@ position is the table's integer primary key, given by us and dense, so that it s
 and is never used twice, which the library's implicit row ids do not promise. The seats table is
 a projection of the events, kept in their own transaction, so that the database itself refuses a
 second active peer with one address or key, and one more than the licence allows.
-
-WAL with `synchronous=FULL`: a commit is on disk when it returns. NORMAL would be five times as
-fast and lose the last acknowledged writes in a power cut.
 """
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from eventsourcing.persistence import InterfaceError, StoredEvent
-from eventsourcing.sqlite import (
-    SQLiteApplicationRecorder,
-    SQLiteConnection,
-    SQLiteConnectionPool,
-    SQLiteCursor,
-    SQLiteDatastore,
-)
+from eventsourcing.persistence import StoredEvent
+from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor, SQLiteDatastore
 
 from membership.domain.values import PeerId
 from membership.store.errors import SchemaTooNew
-from membership.store.rows import Delivery, Seat, SeatChanges, StoredRow
+from membership.store.rows import (
+    NOTHING_SIGNED,
+    Delivery,
+    Seat,
+    SeatChanges,
+    StoredCheckpoint,
+    StoredCosignature,
+    StoredRow,
+)
+from membership.store.sqlite_connections import Datastore
+from membership.store.sqlite_log_signatures import (
+    LOG_SIGNATURE_TABLES,
+    SELECT_CHECKPOINTS,
+    SELECT_COSIGNATURES,
+    save_log_signatures,
+)
 
-SCHEMA_VERSION = 1
-CACHED_STATEMENTS = 128
-BUSY_TIMEOUT_S = 5
+SCHEMA_VERSION = 2
 
 _TABLES = [
     """CREATE TABLE IF NOT EXISTS stored_events (
@@ -63,6 +66,7 @@ _TABLES = [
         attempts INTEGER NOT NULL,
         failing_since_us INTEGER NOT NULL,
         next_attempt_at_us INTEGER NOT NULL) WITHOUT ROWID""",
+    *LOG_SIGNATURE_TABLES,
 ]
 _INSERT = (
     "INSERT INTO stored_events "
@@ -73,51 +77,12 @@ _SCAN = (
     "SELECT position, originator_id, originator_version, topic, state, leaf_hash "
     "FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
 )
-
-
-class _Connection(SQLiteConnection):
-    def commit(self) -> None:
-        # The library leaves the transaction open when COMMIT itself fails, on a full disk for
-        # instance, and every later BEGIN on this connection would then be refused.
-        try:
-            super().commit()
-        except sqlite3.Error:
-            self.rollback()
-            raise
-
-    def rollback(self) -> None:
-        if self._sqlite_conn.in_transaction:
-            super().rollback()
-
-
-class _Pool(SQLiteConnectionPool):
-    def _create_connection(self) -> SQLiteConnection:
-        try:
-            connection = sqlite3.connect(
-                self.db_name,
-                uri=True,
-                check_same_thread=False,
-                isolation_level=None,
-                cached_statements=CACHED_STATEMENTS,
-                timeout=BUSY_TIMEOUT_S,
-            )
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-        except sqlite3.Error as error:
-            raise InterfaceError(error) from error
-        connection.row_factory = sqlite3.Row
-        return _Connection(sqlite_conn=connection, max_age=self.max_age)
-
-
-class _Datastore(SQLiteDatastore):
-    def __init__(self, db_name: str) -> None:
-        super().__init__(db_name)
-        self.pool = _Pool(db_name=db_name)
+_LEAF_HASHES = "SELECT leaf_hash FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
 
 
 class SQLiteRecorder(SQLiteApplicationRecorder):
     """
-    Records events, their leaves, seats and deliveries in one transaction.
+    Records events, their leaves, seats, deliveries and log signatures in one transaction.
 
     Reads have connections of their own: in the library's pool a reader waits behind a waiting
     writer, which WAL itself never asks for.
@@ -128,8 +93,8 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def __init__(self, path: Path) -> None:
         # Percent-encoded: a folder may have a `?` or `#` in its name.
         name = path.absolute().as_uri()
-        self._reads = _Datastore(name)
-        super().__init__(_Datastore(name))
+        self._reads = Datastore(name)
+        super().__init__(Datastore(name))
         self._migrate()
 
     def close(self) -> None:
@@ -167,6 +132,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         )
         self._change_seats(c, kwargs["seats"])
         self._save_deliveries(c, kwargs["deliveries"], kwargs["forgotten"])
+        save_log_signatures(c, kwargs.get("log_signatures", NOTHING_SIGNED))
         return positions
 
     def _change_seats(self, c: SQLiteCursor, seats: SeatChanges) -> None:
@@ -204,6 +170,18 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
             StoredRow(row[0], bytes.fromhex(row[1]), row[2], row[3], row[4], row[5])
             for row in self._select(_SCAN, (after, limit))
         ]
+
+    def leaf_hashes(self, after: int, limit: int) -> Sequence[bytes]:
+        """Return up to *limit* leaf hashes behind the position *after*, in order."""
+        return [row[0] for row in self._select(_LEAF_HASHES, (after, limit))]
+
+    def checkpoints(self) -> Sequence[StoredCheckpoint]:
+        """Return the checkpoints that were kept, smallest first."""
+        return [StoredCheckpoint(*row) for row in self._select(SELECT_CHECKPOINTS, ())]
+
+    def cosignatures(self) -> Sequence[StoredCosignature]:
+        """Return what each witness said last, ordered by witness."""
+        return [StoredCosignature(*row) for row in self._select(SELECT_COSIGNATURES, ())]
 
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""

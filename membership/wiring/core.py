@@ -15,9 +15,14 @@ from membership.domain.values import PublicKey
 from membership.peering.local import LocalAgent
 from membership.peering.peering import DiscoveryMode, Peering, Surroundings
 from membership.peering.transport import Transport
-from membership.proof.merkle import Frontier
+from membership.proof.checkpoint import SignedCheckpoint, log_key, log_origin
+from membership.proof.note import VerifierKey
 from membership.proof.signing import Signer
+from membership.proof.tree import MerkleTree
 from membership.store.event_store import EventStore
+from membership.store.reader import Reader
+from membership.transparency.log import TransparencyLog
+from membership.transparency.startup import check_against_checkpoints
 from projections.views import Views
 
 PROGRESS_EVENTS = 5_000
@@ -38,17 +43,19 @@ class Nature:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
     """
-    A log read from its beginning, every leaf checked.
+    A log read from its beginning, every leaf checked, and all of it against what was signed.
 
     Attributes:
         tree: The Merkle tree over the log, as far as it was read.
+        newest_checkpoint: What the agent signed last; None when it never did.
     """
 
     store: EventStore
     cluster: Cluster
     processor: CommandProcessor
     views: Views
-    tree: Frontier
+    tree: MerkleTree
+    newest_checkpoint: SignedCheckpoint | None
 
 
 def replay(
@@ -64,7 +71,7 @@ def replay(
         progress: Called with the position reached, every few thousand events.
 
     Raises:
-        LogCorrupt, CorruptEvent: The log was altered.
+        LogCorrupt, CorruptEvent: The log was altered, or is not what this agent signed.
         UnknownEvent: A newer version wrote it.
         StoreUnavailable: It cannot be read.
     """
@@ -72,10 +79,26 @@ def replay(
     processor = CommandProcessor(
         store, state, clock=nature.clock, ids=nature.ids, software=SOFTWARE
     )
-    views, tree = Views(encode_peer), Frontier()
+    views, tree = Views(encode_peer), MerkleTree(store.leaf_hashes)
     events = processor.replay(store.verified_events(tree))
     views.apply(events if progress is None else _reported(events, progress))
-    return Replayed(store=store, cluster=state.cluster, processor=processor, views=views, tree=tree)
+    newest = check_against_checkpoints(tree, store.checkpoints(), _key_in(state.cluster))
+    return Replayed(
+        store=store,
+        cluster=state.cluster,
+        processor=processor,
+        views=views,
+        tree=tree,
+        newest_checkpoint=newest,
+    )
+
+
+def _key_in(cluster: Cluster) -> VerifierKey | None:
+    """Return the key that the log itself names as its agent's; None for an empty log."""
+    if cluster.local_id is None or cluster.license is None:
+        return None
+    local = cluster.local
+    return log_key(log_origin(cluster.license.cluster_id, local.peer_id), local.public_key)
 
 
 def _reported(
@@ -103,6 +126,7 @@ class Agent:
     views: Views
     local: LocalAgent
     peering: Peering
+    log: TransparencyLog
 
 
 def start_agent(
@@ -112,9 +136,14 @@ def start_agent(
     nature: Nature,
     transport: Transport,
     start_writer: StartWriter,
+    reader: Reader,
     discovery: DiscoveryMode = DiscoveryMode.TRANSITIVE,
 ) -> Agent:
-    """Start the writer and put the peer protocol on top; on the event loop."""
+    """
+    Start the writer and put the transparency log and the peer protocol on top; on the event loop.
+
+    Both of these begin to work when they are started, and are stopped before the writer is.
+    """
     processor, views = replayed.processor, replayed.views
 
     def start(settle: Callable[[Processed, object], None]) -> Writer:
@@ -130,4 +159,19 @@ def start_agent(
         randomness=nature.randomness,
         discovery=discovery,
     )
-    return Agent(bus=bus, views=views, local=local, peering=Peering(local, around))
+    return Agent(
+        bus=bus,
+        views=views,
+        local=local,
+        peering=Peering(local, around),
+        log=TransparencyLog(
+            replayed.store,
+            replayed.tree,
+            replayed.newest_checkpoint,
+            origin=log_origin(views.license.cluster_id, local.peer.peer_id),
+            signer=key.signer,
+            bus=bus,
+            clock=nature.clock,
+            reader=reader,
+        ),
+    )

@@ -17,6 +17,7 @@ from membership.proof.signing import Signer
 from membership.settings import Settings
 from membership.store.data_directory import AlreadyInitialised, DataDirectory
 from membership.store.event_store import EventStore
+from membership.store.reader import InlineReader
 from membership.store.sqlite import SQLiteRecorder
 from membership.store.writer import ThreadedWriter
 from membership.wiring.core import Key, Nature, Replayed, replay, start_agent
@@ -59,6 +60,8 @@ async def _say_farewell(
         nature=nature,
         transport=transport,
         start_writer=lambda processor, settle: ThreadedWriter(processor.process, settle),
+        # Its transparency log is not started: nobody will ask it any more.
+        reader=InlineReader(),
         discovery=DiscoveryMode.EXPLICIT,
     )
     # The waits that are on disk are those of an agent with time; this one tries all now.

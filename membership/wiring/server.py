@@ -3,8 +3,9 @@ A running agent: what is started, in which order, and how it stops.
 
 The socket is bound first, because a port that is taken is the most common mistake and must not
 leave a data directory behind. Requests are accepted last, when everything they need is there.
-Stopping goes the other way: no new requests, then no new broadcasts, then the writer finishes
-what it has accepted, then the log is closed. Nothing waits for anybody for longer than a second.
+Stopping goes the other way: no new requests, then no new broadcasts, then a checkpoint of all that
+was written, then the writer finishes what it has accepted, then the log is closed. Nothing waits
+for anybody for longer than a second.
 """
 
 import asyncio
@@ -33,6 +34,7 @@ from membership.peering.peering import DiscoveryMode
 from membership.peering.routes import peer_routes
 from membership.settings import Settings
 from membership.store.data_directory import DataDirectory
+from membership.store.reader import ThreadedReader
 from membership.store.writer import ThreadedWriter
 from membership.wiring.core import SOFTWARE, Agent, start_agent
 from membership.wiring.initialise import (
@@ -100,8 +102,8 @@ def _bind(listen: str) -> socket.socket:
 async def _running(
     opened: Opened, settings: Settings, directory: DataDirectory
 ) -> AsyncIterator[Agent]:
-    """Start writer and peer protocol; stop them, and close the log, on the way out."""
-    replayed, nature = opened.replayed, system_nature()
+    """Start all but the requests; stop it, and close the log, on the way out."""
+    replayed, nature, reader = opened.replayed, system_nature(), ThreadedReader()
     transport = HttpTransport(settings.allowed_networks)
     agent = start_agent(
         replayed,
@@ -109,16 +111,20 @@ async def _running(
         nature=nature,
         transport=transport,
         start_writer=lambda processor, settle: ThreadedWriter(processor.process, settle),
+        reader=reader,
         discovery=DiscoveryMode(settings.discovery),
     )
     try:
         deliveries = await asyncio.to_thread(replayed.store.deliveries)
         agent.peering.start(deliveries)
+        agent.log.start()
         yield agent
     finally:
         await agent.peering.stop()
         await transport.close()
+        await agent.log.stop()
         await agent.bus.stop()
+        await reader.stop()
         await asyncio.to_thread(replayed.store.close)
         log.info("stopped; %s is complete", directory.database)
 
@@ -169,6 +175,7 @@ async def _answering(
         signer=agent.local.signer,
         peering=agent.peering,
         install_license=install_license,
+        log=agent.log,
         software=SOFTWARE,
     )
     app = create_app(context, peer_routes(agent.peering.endpoint))

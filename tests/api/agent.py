@@ -34,11 +34,14 @@ from membership.domain.values import (
     UnixUs,
     parse_address,
 )
-from membership.proof.merkle import Frontier
+from membership.proof.checkpoint import log_origin
 from membership.proof.signing import Signer
+from membership.proof.tree import MerkleTree
 from membership.store.event_store import EventStore
+from membership.store.reader import ThreadedReader
 from membership.store.sqlite import SQLiteRecorder
 from membership.store.writer import ThreadedWriter
+from membership.transparency.log import TransparencyLog
 from projections.views import Views
 
 BEGIN_US = UnixUs(1_767_225_600_000_000)
@@ -152,6 +155,7 @@ class Agent:
     context: ApiContext
     clock: ManualClock
     peering: FakePeering
+    reader: ThreadedReader
     client: TestClient[Any, Any] = field(init=False)
     names: dict[str, str] = field(default_factory=dict)
 
@@ -199,6 +203,12 @@ class Agent:
         self.names[name] = peer_id
         return peer_id
 
+    async def stop(self) -> None:
+        """Stop what runs, and leave the log open."""
+        await self.context.log.stop()
+        await self.context.bus.stop()
+        await self.reader.stop()
+
     def events(self) -> list[Any]:
         """Return the whole log."""
         return list(self.store.events())
@@ -206,7 +216,7 @@ class Agent:
     def rebuilt(self) -> Views:
         """Return views folded from the log alone."""
         views = Views(encode_peer)
-        views.apply(self.store.verified_events(Frontier()))
+        views.apply(self.store.verified_events(MerkleTree(self.store.leaf_hashes)))
         return views
 
 
@@ -246,11 +256,23 @@ async def start_agent(directory: Path) -> Agent:
     bus = CommandBus(start_writer)
     bus.subscribe(views.apply)
     signer, peering = Signer(b"l" * 32), FakePeering(bus, views, ids, clock)
+    names = await _create(bus, signer, ids)
 
     async def install_license(data: bytes, origin: Origin) -> Receipt:
         command = messages.InstallLicense(license=parse_license(data).license)
         return await bus.submit(command, origin)
 
+    reader = ThreadedReader()
+    log = TransparencyLog(
+        store,
+        MerkleTree(store.leaf_hashes),
+        None,
+        origin=log_origin(views.license.cluster_id, names["local"]),
+        signer=signer,
+        bus=bus,
+        clock=clock,
+        reader=reader,
+    )
     context = ApiContext(
         views=views,
         bus=bus,
@@ -260,27 +282,28 @@ async def start_agent(directory: Path) -> Agent:
         signer=signer,
         peering=peering,
         install_license=install_license,
+        log=log,
         software="test/1",
     )
-    agent = Agent(store, context, clock, peering)
-    await _create(agent, ids)
-    return agent
+    log.start()
+    return Agent(store, context, clock, peering, reader, names=names)
 
 
-async def _create(agent: Agent, ids: CountingIds) -> None:
+async def _create(bus: CommandBus, signer: Signer, ids: CountingIds) -> dict[str, str]:
     scopes = ("peers.read", "peers.write")
     credential = new_credential_of(StreamId(ids.new_ulid()), scopes)
-    agent.names |= {"client": credential.client_id, "local": ids.new_ulid()}
-    await agent.context.bus.submit(
+    local_id = ids.new_ulid()
+    await bus.submit(
         messages.CreateLocalPeer(
-            peer_id=PeerId(agent.names["local"]),
-            public_key=PublicKey(agent.context.signer.public_key),
+            peer_id=PeerId(local_id),
+            public_key=PublicKey(signer.public_key),
             address=LOCAL_ADDRESS,
             name="alpha",
             license=parse_license(license_document()).license,
             credential=credential,
         )
     )
+    return {"client": credential.client_id, "local": local_id}
 
 
 def new_credential_of(client_id: StreamId, scopes: tuple[str, ...]) -> CredentialCreated:

@@ -8,7 +8,15 @@ from uuid import UUID
 from eventsourcing.persistence import OperationalError, StoredEvent
 
 from membership.store.memory import MemoryRecorder
-from membership.store.rows import Delivery, Seat, SeatChanges, StoredRow
+from membership.store.rows import (
+    Delivery,
+    LogSignatures,
+    Seat,
+    SeatChanges,
+    StoredCheckpoint,
+    StoredCosignature,
+    StoredRow,
+)
 
 
 class Fault(Enum):
@@ -61,6 +69,16 @@ class Disk:
         self._ensure_plugged()
         return self._recorder.scan(after, limit)
 
+    def leaf_hashes(self, after: int, limit: int) -> Sequence[bytes]:
+        self._ensure_plugged()
+        return self._recorder.leaf_hashes(after, limit)
+
+    def checkpoints(self) -> Sequence[StoredCheckpoint]:
+        return self._recorder.checkpoints()
+
+    def cosignatures(self) -> Sequence[StoredCosignature]:
+        return self._recorder.cosignatures()
+
     def seats(self) -> Sequence[Seat]:
         return self._recorder.seats()
 
@@ -96,4 +114,14 @@ def backup_of(recorder: MemoryRecorder, position: int) -> MemoryRecorder:
             deliveries=[],
             forgotten=[],
         )
+    kept = [row for row in recorder.checkpoints() if row.size <= position]
+    old.insert_events(
+        [],
+        first_position=0,
+        leaf_hashes=[],
+        seats=SeatChanges(),
+        deliveries=[],
+        forgotten=[],
+        log_signatures=LogSignatures(checkpoints=kept),
+    )
     return old

@@ -13,6 +13,7 @@ from membership.peering.peering import DiscoveryMode
 from membership.proof.signing import Signer
 from membership.store.event_store import EventStore
 from membership.store.memory import MemoryRecorder
+from membership.store.reader import InlineReader
 from membership.store.writer import InlineWriter
 from membership.wiring.core import Agent, Key, Nature, Replayed, replay, start_agent
 from tests.peering.two_agents import START_US, SeededChance
@@ -93,16 +94,18 @@ class Host:
             nature=nature,
             transport=self,
             start_writer=lambda processor, settle: InlineWriter(processor.process, settle),
+            reader=InlineReader(),
             discovery=self.discovery,
         )
         self.agent.peering.start(self.disk.deliveries())
+        self.agent.log.start()
         await self.agent.bus.submit(ReaddressLocalPeer(address=self.address))
 
     async def stop(self) -> None:
         """Stop it as SIGTERM does."""
         if self.agent is not None:
             agent, self.agent = self.agent, None
-            await agent.peering.stop()
+            await _end(agent)
             await agent.bus.stop()
 
     def crash(self) -> None:
@@ -110,7 +113,7 @@ class Host:
         agent, self.agent = self.agent, None
         if agent is not None and self.disk is not None:
             self.disk.unplug()
-            self._ending = asyncio.get_running_loop().create_task(agent.peering.stop())
+            self._ending = asyncio.get_running_loop().create_task(_end(agent))
 
     def restore_backup(self, position: int) -> None:
         """Put the disk as it was at *position* in the place of the present one."""
@@ -143,3 +146,8 @@ class Host:
             ),
         )
         replayed.views.apply(processor.process([Request(command)]).events)
+
+
+async def _end(agent: Agent) -> None:
+    await agent.peering.stop()
+    await agent.log.stop()

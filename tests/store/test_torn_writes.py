@@ -21,7 +21,7 @@ from membership.domain.events import CredentialCreated, HandshakeEvidence
 from membership.domain.identity import peer_id_for
 from membership.domain.record import PeerRecord
 from membership.domain.values import Address, ClusterId, PeerId, PublicKey, StreamId, UnixUs
-from membership.proof.merkle import Frontier
+from membership.proof.tree import MerkleTree
 from membership.store.event_store import EventStore
 from membership.store.sqlite import SQLiteRecorder
 from tests.peering.two_agents import START_US, SeededChance, a_license
@@ -121,7 +121,8 @@ def _reopened(written: _Written, directory: Path, wal: bytes) -> int:
     _wal(database).write_bytes(wal)
     recorder = SQLiteRecorder(database)
     try:
-        store, cluster, tree = EventStore(recorder), Cluster(), Frontier()
+        store, cluster = EventStore(recorder), Cluster()
+        tree = MerkleTree(store.leaf_hashes)
         for recorded in store.verified_events(tree):
             cluster.apply(recorded)
         assert sorted(all_seats(cluster).taken) == list(store.seats())

@@ -12,18 +12,21 @@ from typing import Self, TypeVar
 
 import aiohttp
 
+from membership.client.decoding import decode
 from membership.client.errors import ApiError, ConnectionFailed, UnexpectedReply
 from membership.client.exchange import TIMEOUT, Call, check_token, exchange, parse_url
 from membership.client.replies import (
     AccessToken,
+    Checkpoint,
     ClusterStatus,
+    ConsistencyProof,
     Deletion,
     Departure,
     Identity,
+    InclusionProof,
     License,
     Peer,
     Service,
-    decode,
 )
 from membership.domain.values import parse_ulid
 
@@ -147,6 +150,34 @@ class MembershipClient:
         """Install a renewed licence; *document* is the file as it was issued."""
         return await self._call(License, Call("PUT", "/v1/license", body=document))
 
+    async def get_checkpoint(self) -> Checkpoint:
+        """Return the newest signed statement of the agent about its log, unverified."""
+        call = Call("GET", "/v1/log/checkpoint", accept="text/plain")
+        return await self._read(Checkpoint, call)
+
+    async def prove_inclusion(self, position: int, size: int | None = None) -> InclusionProof:
+        """
+        Return the proof that the event at *position* is in the log.
+
+        Args:
+            position: From 1, as in `X-Log-Position`.
+            size: Of the log that it is to be proved in; that of the newest checkpoint when None.
+        """
+        query = {"position": str(position)} | ({} if size is None else {"size": str(size)})
+        return await self._get(InclusionProof, "/v1/log/proof/inclusion", query)
+
+    async def prove_consistency(
+        self, from_size: int, to_size: int | None = None
+    ) -> ConsistencyProof:
+        """
+        Return the proof that the log of *to_size* begins with that of *from_size*.
+
+        Args:
+            to_size: That of the newest checkpoint when None.
+        """
+        query = {"from": str(from_size)} | ({} if to_size is None else {"to": str(to_size)})
+        return await self._get(ConsistencyProof, "/v1/log/proof/consistency", query)
+
     async def request_token(
         self, client_id: str, client_secret: str, scopes: Sequence[str] = ()
     ) -> AccessToken:
@@ -165,7 +196,9 @@ class MembershipClient:
         return await self._call(AccessToken, Call("POST", "/v1/oauth/token", form=form))
 
     async def _get(self, kind: type[R], path: str, query: Mapping[str, str] | None = None) -> R:
-        call = Call("GET", path, query=query or {})
+        return await self._read(kind, Call("GET", path, query=query or {}))
+
+    async def _read(self, kind: type[R], call: Call) -> R:
         for wait_s in self._retry_waits_s:
             try:
                 return await self._call(kind, call)

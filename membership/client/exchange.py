@@ -12,6 +12,7 @@ from membership.client.errors import ApiError, ConnectionFailed, UnexpectedReply
 
 # A handshake with a slow agent takes up to 20 s.
 TIMEOUT = aiohttp.ClientTimeout(total=30.0, connect=5.0)
+JSON = "application/json"
 _REDIRECT_STATUSES = range(300, 400)
 _FIRST_ERROR_STATUS = 400
 
@@ -24,6 +25,7 @@ class Call:
     Attributes:
         body: A JSON object, or the bytes of a JSON document.
         form: Fields to send as a form instead.
+        accept: The media type of the answer: JSON, or `text/plain`.
     """
 
     method: str
@@ -31,6 +33,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     body: Mapping[str, object] | bytes | None = None
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    accept: str = JSON
 
 
 def parse_url(text: str) -> str:
@@ -57,12 +60,12 @@ def check_token(token: str) -> str:
 
 async def exchange(session: aiohttp.ClientSession, url: str, token: str, call: Call) -> object:
     """
-    Return the parsed JSON of a successful answer.
+    Return the parsed JSON of a successful answer, or its text when that was asked for.
 
     Raises:
         ApiError, ConnectionFailed, UnexpectedReply: As `membership.client` says.
     """
-    headers = {"Accept": "application/json"}
+    headers = {"Accept": call.accept}
     if token:
         headers["Authorization"] = f"Bearer {token}"
     data: bytes | Mapping[str, str] | None = call.form
@@ -78,14 +81,15 @@ async def exchange(session: aiohttp.ClientSession, url: str, token: str, call: C
             headers=headers,
             allow_redirects=False,
         ) as response:
-            return _answer(url, response, await response.read())
+            return _answer(url, call, response, await response.read())
     except (aiohttp.ClientError, OSError) as error:
         raise ConnectionFailed(url, _reason(error)) from error
 
 
-def _answer(url: str, response: aiohttp.ClientResponse, body: bytes) -> object:
+def _answer(url: str, call: Call, response: aiohttp.ClientResponse, body: bytes) -> object:
+    is_text = response.ok and call.accept == response.content_type != JSON
     try:
-        answer = json.loads(body)
+        answer = body.decode() if is_text else json.loads(body)
     except ValueError:
         answer = None
     if response.status >= _FIRST_ERROR_STATUS:

@@ -5,12 +5,7 @@ Instants are RFC 3339 texts in UTC, keys base64, cluster ids hexadecimal. Fields
 does not know are left out, so that a newer agent may say more.
 """
 
-from dataclasses import dataclass, field, is_dataclass
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
-
-R = TypeVar("R")
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +76,13 @@ class License(LicenseUsage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What an agent tells everybody about itself."""
+    """
+    What an agent tells everybody about itself.
+
+    Attributes:
+        log_origin: What its log is called in checkpoints.
+        log_key: What checkpoints verify with, as C2SP signed-note writes verifier keys.
+    """
 
     peer_id: str
     public_key: str
@@ -89,7 +90,62 @@ class Identity:
     address: str
     is_active: bool
     protocol_versions: tuple[int, ...]
+    log_origin: str
+    log_key: str
     software: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """
+    What an agent signs about its log; nothing here is verified.
+
+    Attributes:
+        size: How many events the log has.
+        root: The Merkle root over them, base64.
+        note: The whole signed note (C2SP tlog-checkpoint), to be kept and verified.
+    """
+
+    origin: str
+    size: int
+    root: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InclusionProof:
+    """
+    The path from an event's leaf to a root (RFC 9162), to be verified.
+
+    Attributes:
+        position: The event's place in the log, from 1, as in `X-Log-Position`.
+        leaf_index: The same, from 0.
+        hashes: The path from below, base64.
+        checkpoint: The note of exactly that size, if the agent kept one.
+    """
+
+    position: int
+    leaf_index: int
+    size: int
+    leaf_hash: str
+    hashes: tuple[str, ...]
+    checkpoint: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsistencyProof:
+    """
+    That the log of one size begins the log of another (RFC 9162), to be verified.
+
+    Attributes:
+        hashes: The path, base64.
+        checkpoint: The note of exactly the larger size, if the agent kept one.
+    """
+
+    from_size: int
+    to_size: int
+    hashes: tuple[str, ...]
+    checkpoint: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,44 +190,3 @@ class Deletion:
     """Something was removed."""
 
     deleted: bool
-
-
-def decode(kind: type[R], value: object) -> R:
-    """
-    Return parsed JSON as *kind*, one of the classes here or a tuple of one.
-
-    Raises:
-        ValueError: It is something else; the message names the field.
-    """
-    return cast("R", _decode(kind, value, "the body"))
-
-
-def _decode(kind: object, value: object, where: str) -> object:
-    if is_dataclass(kind) and isinstance(value, dict):
-        construct: Any = kind
-        return cast("object", construct(**_decode_fields(kind, value)))
-    if get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(_decode(get_args(kind)[0], item, f"an item of {where}") for item in value)
-    if get_origin(kind) is UnionType:
-        [some] = [other for other in get_args(kind) if other is not NoneType]
-        return None if value is None else _decode(some, value, where)
-    # Exactly the type, since a bool is an int to isinstance.
-    if type(value) is kind:
-        return value
-    message = f"{where} is of the kind {type(value).__name__}, which it should not be"
-    raise ValueError(message)
-
-
-def _decode_fields(kind: object, value: dict[str, object]) -> dict[str, object]:
-    decoded = {}
-    for name, hint in _hints(cast("type", kind)).items():
-        if name not in value:
-            message = f"{name} is missing"
-            raise ValueError(message)
-        decoded[name] = _decode(hint, value[name], name)
-    return decoded
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)

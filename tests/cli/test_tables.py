@@ -12,7 +12,7 @@ from membership.cli.plain_text import printable
 from membership.cli.service_tables import service_details, services_table
 from membership.cli.status import render
 from membership.client import ClusterStatus, Departure, Peer, Service
-from membership.client.replies import decode
+from membership.client.decoding import decode
 from tests.client import fake_agent as fake
 
 COLUMNS = 80

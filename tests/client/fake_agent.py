@@ -64,6 +64,8 @@ IDENTITY: Body = {
     "address": LOCAL["address"],
     "is_active": True,
     "protocol_versions": [1],
+    "log_origin": "membership/00112233445566778899aabbccddeeff/01HXYZ5Y8N3Q4V7W2K9M6T1R0P/0",
+    "log_key": "membership/00112233445566778899aabbccddeeff/01HXYZ5Y8N3Q4V7W2K9M6T1R0P/0+01+AQ==",
     "software": "membership/0.1.0",
 }
 DELIVERY: Body = {
@@ -85,6 +87,16 @@ STATUS: Body = {
     "deliveries": [DELIVERY],
     "software": "membership/0.1.0",
 }
+CHECKPOINT = "example.com/log\n7\ncm9vdA==\n\n— example.com/log c2lnbmF0dXJl\n"
+INCLUSION: Body = {
+    "position": 3,
+    "leaf_index": 2,
+    "size": 7,
+    "leaf_hash": "bGVhZg==",
+    "hashes": ["b25l", "dHdv"],
+    "checkpoint": CHECKPOINT,
+}
+CONSISTENCY: Body = {"from_size": 3, "to_size": 7, "hashes": ["b25l"], "checkpoint": None}
 TOKEN: Body = {"access_token": "a.b.c", "token_type": "Bearer", "expires_in": 900, "scope": "admin"}
 DELETED: Body = {"deleted": True}
 
@@ -114,11 +126,11 @@ class FakeAgent:
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
-        self._answers: dict[str, list[tuple[int, bytes]]] = {}
+        self._answers: dict[str, list[tuple[int, bytes | str]]] = {}
 
     def answers(self, call: str, body: object, status: int = 200) -> None:
-        """Add an answer to a call such as `GET /v1/peers`; bytes are sent as they are."""
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        """Add an answer to a call such as `GET /v1/peers`; bytes and texts go as they are."""
+        raw = body if isinstance(body, bytes | str) else json.dumps(body).encode()
         self._answers.setdefault(call, []).append((status, raw))
 
     def app(self) -> web.Application:
@@ -130,9 +142,16 @@ class FakeAgent:
     async def _handle(self, request: web.Request) -> web.Response:
         call = f"{request.method} {request.path_qs}"
         self.seen.append(Seen(call, request.headers.copy(), await request.read()))
-        queue = self._answers.get(call, [(404, b'{"error": "nothing there", "code": "NOT_FOUND"}')])
+        nothing: list[tuple[int, bytes | str]] = [
+            (404, b'{"error": "nothing", "code": "NOT_FOUND"}')
+        ]
+        queue = self._answers.get(call, nothing)
         status, body = queue.pop(0) if len(queue) > 1 else queue[0]
         headers = {"Location": "http://192.0.2.99/"} if status in range(300, 400) else {}
         return web.Response(
-            status=status, body=body, content_type="application/json", headers=headers
+            status=status,
+            body=body,
+            content_type="text/plain" if isinstance(body, str) else "application/json",
+            charset="utf-8" if isinstance(body, str) else None,
+            headers=headers,
         )

@@ -11,11 +11,14 @@ from aiohttp.test_utils import TestServer, unused_port
 from membership.client import (
     AccessToken,
     ApiError,
+    Checkpoint,
     ClusterStatus,
     ConnectionFailed,
+    ConsistencyProof,
     Delivery,
     Departure,
     Identity,
+    InclusionProof,
     License,
     LicenseUsage,
     LocalPeer,
@@ -55,6 +58,9 @@ STATUS = ClusterStatus(
     software="membership/0.1.0",
 )
 IDENTITY = Identity(**(fake.IDENTITY | {"protocol_versions": (1,)}))
+CHECKPOINT = Checkpoint(origin="example.com/log", size=7, root="cm9vdA==", note=fake.CHECKPOINT)
+INCLUSION = InclusionProof(**(fake.INCLUSION | {"hashes": ("b25l", "dHdv")}))
+CONSISTENCY = ConsistencyProof(**(fake.CONSISTENCY | {"hashes": ("b25l",)}))
 CASES: list[tuple[str, Any, Ask, object, object]] = [
     ("GET /v1/peers", [fake.LOCAL], lambda c: c.list_peers(), None, (Peer(**fake.LOCAL),)),
     ("GET /v1/peers?is_local=false", [], lambda c: c.list_peers(is_local=False), None, ()),
@@ -144,6 +150,35 @@ CASES: list[tuple[str, Any, Ask, object, object]] = [
         {"a": 1},
         License(**fake.LICENSE),
     ),
+    ("GET /v1/log/checkpoint", fake.CHECKPOINT, lambda c: c.get_checkpoint(), None, CHECKPOINT),
+    (
+        "GET /v1/log/proof/inclusion?position=3",
+        fake.INCLUSION,
+        lambda c: c.prove_inclusion(3),
+        None,
+        INCLUSION,
+    ),
+    (
+        "GET /v1/log/proof/inclusion?position=3&size=7",
+        fake.INCLUSION,
+        lambda c: c.prove_inclusion(3, 7),
+        None,
+        INCLUSION,
+    ),
+    (
+        "GET /v1/log/proof/consistency?from=3",
+        fake.CONSISTENCY,
+        lambda c: c.prove_consistency(3),
+        None,
+        CONSISTENCY,
+    ),
+    (
+        "GET /v1/log/proof/consistency?from=3&to=7",
+        fake.CONSISTENCY,
+        lambda c: c.prove_consistency(3, 7),
+        None,
+        CONSISTENCY,
+    ),
 ]
 
 
@@ -230,6 +265,31 @@ async def test_what_no_agent_would_answer_is_told_as_such(
     agent.answers("GET /v1/peers", body, status)
     with pytest.raises(UnexpectedReply, match=says):
         await client.list_peers()
+
+
+@pytest.mark.parametrize("note", ["", "hello", "a\nb\nc\n\n— d e\n", "a\n1\nb\n"])
+async def test_a_text_that_is_no_checkpoint_is_told_as_such(
+    agent: FakeAgent, client: MembershipClient, note: str
+) -> None:
+    agent.answers("GET /v1/log/checkpoint", note)
+    with pytest.raises(UnexpectedReply, match="the note is no checkpoint"):
+        await client.get_checkpoint()
+
+
+async def test_a_text_where_json_was_asked_for_is_told_as_such(
+    agent: FakeAgent, client: MembershipClient
+) -> None:
+    agent.answers("GET /v1/license", "not yet")
+    with pytest.raises(UnexpectedReply, match="text/plain"):
+        await client.get_license()
+
+
+async def test_a_checkpoint_that_is_refused_is_refused_in_json(
+    agent: FakeAgent, client: MembershipClient
+) -> None:
+    agent.answers("GET /v1/log/checkpoint", refusal("FORBIDDEN"), 403)
+    with pytest.raises(ApiError, match="that is not how it is done"):
+        await client.get_checkpoint()
 
 
 async def test_a_newer_agent_may_say_more(agent: FakeAgent, client: MembershipClient) -> None:

@@ -54,8 +54,13 @@ def cluster_of(data_dir: Path, peers: int) -> PeerId:
     return local_id
 
 
+def signer_of(number: int) -> Signer:
+    """Return the key of the peer that was admitted as number *number*, from 1."""
+    return Signer(number.to_bytes(32, "big"))
+
+
 def _admission(cluster_id: ClusterId, number: int) -> Request:
-    signer = Signer(number.to_bytes(32, "big"))
+    signer = signer_of(number)
     address = parse_address(f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}:1")
     peer = Peer(
         peer_id=peer_id_for(PublicKey(signer.public_key), UnixUs(number)),

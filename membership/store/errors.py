@@ -23,7 +23,7 @@ class EventTooLong(StoreError):
     An event would be longer than an entry of a log can be.
 
     Everything that comes in from outside is bounded far below that, so that only a bug raises this:
-    the longest event is that of two contradicting records, some 4,000 bytes.
+    the longest event, a peer added with all its names and the transcript, has some 10,000 bytes.
     """
 
     def __init__(self, stored_name: str, length: int, limit: int) -> None:

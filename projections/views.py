@@ -3,7 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from membership.domain.events import CredentialCreated, LicenseEvent, RecordedEvent
+from membership.domain.events import (
+    CredentialCreated,
+    EpochBegan,
+    LicenseEvent,
+    RecordedEvent,
+)
 from membership.domain.license import License, license_of
 from membership.domain.service import Service
 from membership.domain.values import StreamId
@@ -17,6 +22,7 @@ class Views:
 
     Attributes:
         position: The last position applied, 0 for an empty log.
+        epoch: Under which number this agent signs its log, from 0.
     """
 
     def __init__(self, encode_peer: Encode) -> None:
@@ -25,6 +31,7 @@ class Views:
         self.credentials: dict[StreamId, CredentialCreated] = {}
         self._license: License | None = None
         self.position = 0
+        self.epoch = 0
 
     @property
     def license(self) -> License:
@@ -47,6 +54,8 @@ class Views:
                 self._license = license_of(event)
             elif isinstance(event, CredentialCreated):
                 self.credentials[event.client_id] = event
+            elif isinstance(event, EpochBegan):
+                self.epoch = event.epoch
             self.position = recorded.position
 
     def contents(self) -> Mapping[str, object]:
@@ -60,6 +69,7 @@ class Views:
             "services": [_service_contents(self.services, s) for s in self.services.all()],
             "credentials": {key: asdict(value) for key, value in self.credentials.items()},
             "license": self._license,
+            "epoch": self.epoch,
         }
 
 

@@ -230,6 +230,31 @@ def _save_signatures(_: WriteState, command: messages.SaveLogSignatures, __: Uni
     return Decision(log_signatures=command.signed)
 
 
+def _begin_epoch(state: WriteState, command: messages.BeginEpoch, _: UnixUs) -> Decision:
+    events = changes.begin_epoch(state.cluster, command.epoch, command.former_checkpoint)
+    signed = LogSignatures(is_new_epoch=True) if events else NOTHING_SIGNED
+    return Decision(events=events, log_signatures=signed)
+
+
+def _witness(state: WriteState, command: messages.WitnessCheckpoint, _: UnixUs) -> Decision:
+    head, former, events = command.head, command.former_checkpoint, list[Event]()
+    if former:
+        events = changes.observe_epoch(state.cluster, head.peer_id, head.epoch, former, head.note)
+    return Decision(events=events, log_signatures=LogSignatures(witnessed=[head]))
+
+
+def _report_fork(state: WriteState, command: messages.ReportFork, _: UnixUs) -> Decision:
+    return Decision(
+        events=changes.report_fork(
+            state.cluster,
+            command.peer_id,
+            command.epoch,
+            command.known_checkpoint,
+            command.other_checkpoint,
+        )
+    )
+
+
 _HANDLERS: Mapping[type[object], Callable[[WriteState, Any, UnixUs], Decision]] = {
     messages.CreateLocalPeer: _create_local_peer,
     messages.EnsureRoom: _ensure_room,
@@ -248,4 +273,7 @@ _HANDLERS: Mapping[type[object], Callable[[WriteState, Any, UnixUs], Decision]] 
     messages.RecordRefusal: _record_refusal,
     messages.SaveDeliveries: _save_deliveries,
     messages.SaveLogSignatures: _save_signatures,
+    messages.BeginEpoch: _begin_epoch,
+    messages.WitnessCheckpoint: _witness,
+    messages.ReportFork: _report_fork,
 }

@@ -8,7 +8,7 @@ from membership.domain.events import Actor, CredentialCreated, HandshakeEvidence
 from membership.domain.license import License
 from membership.domain.record import PeerRecord
 from membership.domain.values import Address, PeerId, PublicKey, ServiceId, UnixUs
-from membership.store.rows import NOTHING_SIGNED, Delivery, LogSignatures
+from membership.store.rows import NOTHING_SIGNED, Delivery, LogSignatures, WitnessedHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +184,37 @@ class SaveLogSignatures:
     signed: LogSignatures = NOTHING_SIGNED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginEpoch:
+    """Sign this agent's log under a new origin; what was signed before is forgotten with it."""
+
+    epoch: int
+    former_checkpoint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessCheckpoint:
+    """
+    Keep a peer's checkpoint, which was verified, as the newest that was seen of its log.
+
+    Attributes:
+        former_checkpoint: The note that was kept before, if that was one of an earlier epoch.
+    """
+
+    head: WitnessedHead
+    former_checkpoint: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFork:
+    """Keep two notes that a peer signed and that contradict each other."""
+
+    peer_id: PeerId
+    epoch: int
+    known_checkpoint: bytes
+    other_checkpoint: bytes
+
+
 Command = (
     CreateLocalPeer
     | EnsureRoom
@@ -202,6 +233,9 @@ Command = (
     | RecordRefusal
     | SaveDeliveries
     | SaveLogSignatures
+    | BeginEpoch
+    | WitnessCheckpoint
+    | ReportFork
 )
 
 

@@ -189,6 +189,8 @@ def _merged(signed: Sequence[LogSignatures]) -> LogSignatures:
         checkpoints=[row for one in signed for row in one.checkpoints],
         superseded=[size for one in signed for size in one.superseded],
         cosignatures=[row for one in signed for row in one.cosignatures],
+        witnessed=[row for one in signed for row in one.witnessed],
+        is_new_epoch=any(one.is_new_epoch for one in signed),
     )
 
 

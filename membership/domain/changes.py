@@ -10,10 +10,13 @@ from membership.domain.errors import (
     ServiceNotFound,
 )
 from membership.domain.events import (
+    EpochBegan,
     Event,
     LicenseInstalled,
     LicenseRenewed,
     PeerDeactivated,
+    PeerEpochObserved,
+    PeerForked,
     PeerReaddressed,
     PeerRemoved,
     PeerRenamed,
@@ -173,3 +176,34 @@ def _license_event(
         cluster_id=license_.cluster_id,
         signature=license_.signature,
     )
+
+
+def begin_epoch(cluster: Cluster, epoch: int, former_checkpoint: bytes) -> list[Event]:
+    """Sign the log under a new origin from here on; nothing when it is signed so already."""
+    if epoch <= cluster.epoch:
+        return []
+    return [EpochBegan(epoch=epoch, former_checkpoint=former_checkpoint)]
+
+
+def report_fork(
+    cluster: Cluster, peer_id: PeerId, epoch: int, known: bytes, other: bytes
+) -> list[Event]:
+    """Keep both notes of a peer that signed two histories; once an epoch."""
+    peer = cluster.peers.get(peer_id)
+    if peer is None or peer.forked or peer.is_local:
+        return []
+    return [
+        PeerForked(peer_id=peer_id, epoch=epoch, known_checkpoint=known, other_checkpoint=other)
+    ]
+
+
+def observe_epoch(
+    cluster: Cluster, peer_id: PeerId, epoch: int, former: bytes, first: bytes
+) -> list[Event]:
+    """Note that a peer began its log anew."""
+    peer = cluster.peers.get(peer_id)
+    if peer is None or peer.is_local:
+        return []
+    return [
+        PeerEpochObserved(peer_id=peer_id, epoch=epoch, former_checkpoint=former, checkpoint=first)
+    ]

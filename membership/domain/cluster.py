@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from membership.domain.events import (
     CredentialCreated,
+    EpochBegan,
     Event,
     LicenseEvent,
     PeerEvent,
@@ -41,6 +42,7 @@ class Cluster:
         services: Registered services, by id.
         versions: The version of each stream, from 1.
         position: The last position applied, 0 for an empty log.
+        epoch: Under which number this agent signs its log, from 0.
         strangers: How many tombstones there are of peers that never had a seat here.
     """
 
@@ -55,6 +57,7 @@ class Cluster:
         self.license: License | None = None
         self.local_id: PeerId | None = None
         self.position = 0
+        self.epoch = 0
         self.strangers = 0
         self._journal: list[Callable[[], None]] = []
 
@@ -92,6 +95,8 @@ class Cluster:
                 self.license = license_of(event)
             case CredentialCreated():
                 self._put(self.credentials, event.client_id, event)
+            case EpochBegan():
+                self.epoch = event.epoch
 
     def keep(self) -> None:
         """Forget how to go back: everything applied so far is committed."""
@@ -129,11 +134,11 @@ class Cluster:
             self._drop(self.claims, peer.claimed_address)
 
     def _remember_scalars(self) -> None:
-        position, strangers = self.position, self.strangers
+        position, strangers, epoch = self.position, self.strangers, self.epoch
         license_, local_id = self.license, self.local_id
 
         def restore() -> None:
-            self.position, self.strangers = position, strangers
+            self.position, self.strangers, self.epoch = position, strangers, epoch
             self.license, self.local_id = license_, local_id
 
         self._journal.append(restore)

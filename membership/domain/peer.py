@@ -9,7 +9,9 @@ from membership.domain.events import (
     PeerAttested,
     PeerCreated,
     PeerDeactivated,
+    PeerEpochObserved,
     PeerEquivocated,
+    PeerForked,
     PeerReaddressed,
     PeerRemoved,
     PeerRenamed,
@@ -47,6 +49,7 @@ class Peer:
             while another active peer has its seat there.
         ended_at_us: When it was removed or deactivated here, 0 while active.
         equivocated: It signed two records of one version.
+        forked: It signed two histories of its log in the epoch that it is in.
     """
 
     peer_id: PeerId
@@ -64,6 +67,7 @@ class Peer:
     status: PeerStatus
     ended_at_us: UnixUs
     equivocated: bool = False
+    forked: bool = False
 
     @property
     def name(self) -> str:
@@ -127,6 +131,7 @@ def _added(peer: Peer | None, event: PeerAdded, recorded: RecordedEvent) -> Peer
         status=PeerStatus.ACTIVE,
         ended_at_us=UnixUs(0),
         equivocated=peer is not None and peer.equivocated,
+        forked=peer is not None and peer.forked,
     )
 
 
@@ -149,6 +154,7 @@ def _deactivated(peer: Peer | None, event: PeerDeactivated, recorded: RecordedEv
         status=PeerStatus.LEFT,
         ended_at_us=at_us,
         equivocated=peer is not None and peer.equivocated,
+        forked=peer is not None and peer.forked,
     )
 
 
@@ -174,8 +180,17 @@ def _changed(peer: Peer, event: Event, recorded: RecordedEvent) -> Peer:
             return replace(peer, status=PeerStatus.REMOVED, ended_at_us=at_us)
         case PeerResumed():
             return replace(peer, subject_version=event.lost_version + 1)
+    return _suspected(peer, event, recorded)
+
+
+def _suspected(peer: Peer, event: Event, recorded: RecordedEvent) -> Peer:
+    match event:
         case PeerEquivocated():
             return replace(peer, equivocated=True)
+        case PeerForked():
+            return replace(peer, forked=True)
+        case PeerEpochObserved():
+            return replace(peer, forked=False)
     message = f"position {recorded.position}: {event.stored_as} is no event of a peer"
     raise ValueError(message)
 

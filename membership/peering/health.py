@@ -17,7 +17,6 @@ from collections import deque
 from dataclasses import dataclass
 
 from membership.commands.ports import Clock, PeerHealth, SelfHealth
-from membership.domain.record import PeerRecord
 from membership.domain.values import PeerId, UnixUs
 
 FAILURES_TO_UNREACHABLE = 2
@@ -71,22 +70,12 @@ class Health:
         """The peer's digest was compared with ours."""
         self._opinion(peer_id).digest_equal = equal
 
-    def conflicted(self, record: PeerRecord, bringer: PeerId) -> None:
+    def conflicted(self, sentence: str) -> None:
         """Somebody else signs with this agent's key, and goes on doing so."""
         if not self._conflict_text():
-            log.error(
-                "IDENTITY CONFLICT: another agent signs as %s (version %d, at %s, heard from %s); "
-                "stop one of the two",
-                record.peer_id,
-                record.subject_version,
-                record.address,
-                bringer,
-            )
+            log.error("IDENTITY CONFLICT: %s", sentence)
         self._conflicted_s = asyncio.get_running_loop().time()
-        self._conflict = (
-            f"another agent at {record.address} signs with this agent's key, with version "
-            f"{record.subject_version}; stop one of the two, or restore this one's newest data"
-        )
+        self._conflict = sentence
 
     def forget(self, peer_id: PeerId) -> None:
         """The peer is no member any more."""

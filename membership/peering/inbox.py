@@ -21,6 +21,8 @@ from membership.peering.local import LocalAgent
 from membership.peering.messenger import RECORDS, REFUSED, UNKNOWN_SENDER, VERDICTS
 from membership.peering.records import open_record
 from membership.peering.wire import MalformedFrame, check_shape
+from membership.peering.witnessing import KINDS as WITNESS_KINDS
+from membership.peering.witnessing import Witnessing
 
 
 class Inbox:
@@ -32,12 +34,14 @@ class Inbox:
         book: RecordBook,
         intake: RecordIntake,
         anti_entropy: AntiEntropy,
+        witnessing: Witnessing,
         health: Health,
     ) -> None:
         self._local = local
         self._book = book
         self._intake = intake
         self._anti_entropy = anti_entropy
+        self._witnessing = witnessing
         self._health = health
 
     async def receive(self, frame: bytes, source: str) -> tuple[bytes, PeerId | None]:
@@ -59,11 +63,13 @@ class Inbox:
     async def _carry_out(self, request: Message, source: str) -> tuple[str, list[Any]]:
         if request.kind == RECORDS:
             return VERDICTS, await self._take(request, source)
-        if request.kind not in (DIGEST, SUMMARY):
+        if request.kind not in (DIGEST, SUMMARY, *WITNESS_KINDS):
             return REFUSED, ["unknown_kind"]
         sender = self._local.views.peers.get(request.sender)
         if sender is None or not sender.is_active:
             return REFUSED, ["not_a_member"]
+        if request.kind in WITNESS_KINDS:
+            return await self._witnessing.answer(request.kind, request.sender, request.body)
         if request.kind == DIGEST:
             return DIGEST, self._anti_entropy.answer_digest(request.sender, request.body)
         return SUMMARY, self._anti_entropy.answer_summary(request.body)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from membership.commands.bus import CommandBus
 from membership.commands.messages import ObserveRecord, Origin
 from membership.domain.events import Actor
-from membership.domain.record import PeerRecord, Verdict
+from membership.domain.record import PeerRecord, Verdict, contradicts
 from membership.domain.values import PeerId
 from membership.peering.book import Introduction, RecordBook
 from membership.peering.lineage import Lineage
@@ -32,7 +32,7 @@ class RecordIntake:
 
     Args:
         on_introduction: Called when a stranger's record is news.
-        on_conflict: Called with a record of this very agent that a twin of it must have signed.
+        on_conflict: Called with a sentence when a twin of this agent must be signing.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class RecordIntake:
         book: RecordBook,
         *,
         on_introduction: Callable[[Introduction], None],
-        on_conflict: Callable[[PeerRecord, PeerId], None],
+        on_conflict: Callable[[str], None],
     ) -> None:
         self._local = local
         self._bus = bus
@@ -93,9 +93,14 @@ class RecordIntake:
     def _is_held_back(self, record: PeerRecord, bringer: PeerId) -> bool:
         """Whether a twin of this agent spoke, and it is too early to answer; see `lineage`."""
         local = self._local.peer
-        if record.peer_id != local.peer_id or not self._lineage.is_conflict(local, record):
+        is_conflict = record.peer_id == local.peer_id and contradicts(local, record)
+        if not is_conflict or not self._lineage.has_resumed:
             return False
-        self._on_conflict(record, bringer)
+        self._on_conflict(
+            f"another agent at {record.address} signs with this agent's key, with version "
+            f"{record.subject_version}, heard from {bringer}; stop one of the two, or restore this "
+            "one's newest data"
+        )
         return not self._lineage.may_resume()
 
     def _may_bring(self, bringer: PeerId, record: PeerRecord) -> bool:

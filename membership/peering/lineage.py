@@ -15,9 +15,6 @@ is left alone has the last word by itself.
 
 import asyncio
 
-from membership.domain.peer import Peer
-from membership.domain.record import PeerRecord, contradicts
-
 FIRST_WAIT_S = 60.0
 MAX_WAIT_S = 3_600.0
 
@@ -29,9 +26,10 @@ class Lineage:
         self._resumptions = 0
         self._next_s = float("-inf")
 
-    def is_conflict(self, local: Peer, record: PeerRecord) -> bool:
-        """Whether *record* contradicts the log of an agent that has resumed once already."""
-        return self._resumptions > 0 and contradicts(local, record)
+    @property
+    def has_resumed(self) -> bool:
+        """Whether it has happened before, so that it is no restored backup any more."""
+        return self._resumptions > 0
 
     def may_resume(self) -> bool:
         """Whether it is time to go on above a version that is not known here."""

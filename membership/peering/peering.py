@@ -24,16 +24,22 @@ from membership.peering.broadcaster import Broadcaster
 from membership.peering.discovery import Discovery
 from membership.peering.endpoint import PeerEndpoint
 from membership.peering.health import Health
+from membership.peering.hearsay import Hearsay
 from membership.peering.inbox import Inbox
 from membership.peering.initiator import Errand, Initiator
 from membership.peering.intake import RecordIntake
 from membership.peering.invitations import Invitations
 from membership.peering.local import LocalAgent
 from membership.peering.messenger import Messenger
+from membership.peering.recollection import Recollection
 from membership.peering.responder import Responder
 from membership.peering.sync import SyncReport, sync
 from membership.peering.transport import Transport
-from membership.store.rows import Delivery
+from membership.peering.witness import Witness
+from membership.peering.witnessing import Witnessing
+from membership.store.event_store import EventStore
+from membership.store.rows import Delivery, StoredCosignature, WitnessedHead
+from membership.transparency.log import TransparencyLog
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +62,30 @@ class Surroundings:
     discovery: DiscoveryMode = DiscoveryMode.TRANSITIVE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """
+    What is on disk beside the log.
+
+    Attributes:
+        heads: The newest checkpoint that was seen of each other log.
+        cosignatures: What each witness said last of this agent's own.
+    """
+
+    deliveries: Sequence[Delivery] = ()
+    heads: Sequence[WitnessedHead] = ()
+    cosignatures: Sequence[StoredCosignature] = ()
+
+
+def remembered(store: EventStore) -> Remembered:
+    """Read what is on disk; blocking. Raises `StoreUnavailable`."""
+    return Remembered(
+        deliveries=store.deliveries(),
+        heads=store.witnessed(),
+        cosignatures=store.cosignatures(),
+    )
+
+
 class Peering:
     """
     One agent's side of the peer protocol.
@@ -64,7 +94,7 @@ class Peering:
         endpoint: Answers frames that arrive.
     """
 
-    def __init__(self, local: LocalAgent, around: Surroundings) -> None:
+    def __init__(self, local: LocalAgent, own_log: TransparencyLog, around: Surroundings) -> None:
         bus, clock, randomness = around.bus, around.clock, around.randomness
         invitations = Invitations()
         self._local, self._bus, self._mode = local, bus, around.discovery
@@ -105,6 +135,20 @@ class Peering:
         self._anti_entropy = AntiEntropy(
             local, self._book, intake, messenger, self._health, randomness
         )
+        self._witness = Witness(local, bus, clock)
+        recollection = Recollection(local, own_log, messenger, on_conflict=self._health.conflicted)
+        self._hearsay = Hearsay(local, self._witness, recollection, messenger, randomness)
+        self._witnessing = Witnessing(
+            local,
+            own_log,
+            self._witness,
+            recollection,
+            self._hearsay,
+            messenger,
+            self._health,
+            clock=clock,
+            randomness=randomness,
+        )
         self.endpoint = PeerEndpoint(
             Responder(
                 local,
@@ -113,18 +157,26 @@ class Peering:
                 invitations,
                 accepts_discovery=around.discovery is DiscoveryMode.TRANSITIVE,
             ),
-            Inbox(local, self._book, intake, self._anti_entropy, self._health),
+            Inbox(local, self._book, intake, self._anti_entropy, self._witnessing, self._health),
             self._broadcaster,
         )
         self._loops: list[asyncio.Task[None]] = []
 
-    def start(self, deliveries: Sequence[Delivery]) -> None:
-        """Begin to tell others what they have not heard, and to ask what this agent has not."""
+    def start(self, kept: Remembered) -> None:
+        """
+        Begin to tell others what they have not heard, and to ask what this agent has not.
+
+        Before the agent's own log is signed: from here on that may have to wait for witnesses.
+        """
+        self._witness.start(kept.heads)
+        self._witnessing.start(kept.cosignatures)
         self._book.start()
         self._bus.subscribe(self._on_events)
-        self._broadcaster.start(deliveries)
+        self._broadcaster.start(kept.deliveries)
         self._loops = [
             self._spawn(self._anti_entropy.run(), "anti-entropy"),
+            self._spawn(self._witnessing.run(), "witnessing"),
+            self._spawn(self._hearsay.run(), "hearsay"),
             self._spawn(self._health.watch_loop(), "loop watch"),
         ]
 

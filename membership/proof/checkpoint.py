@@ -78,6 +78,15 @@ def log_origin(cluster_id: bytes, peer_id: str, epoch: int = FIRST_EPOCH) -> str
     return f"membership/{cluster_id.hex()}/{peer_id}/{epoch}"
 
 
+def epoch_of(origin: str, cluster_id: bytes, peer_id: str) -> int:
+    """Return the epoch in an agent's *origin*; raises `InvalidCheckpoint` if it is another's."""
+    epoch = origin.removeprefix(f"membership/{cluster_id.hex()}/{peer_id}/")
+    if _SIZE.fullmatch(epoch) is None:
+        message = f"{origin[:200]} is not the log of {peer_id}"
+        raise InvalidCheckpoint(message)
+    return int(epoch)
+
+
 def log_key(origin: str, public_key: bytes) -> VerifierKey:
     """Return the key that the checkpoints of *origin* verify with."""
     return VerifierKey(origin, ED25519, public_key)

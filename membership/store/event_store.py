@@ -29,6 +29,7 @@ from membership.store.rows import (
     StoredCheckpoint,
     StoredCosignature,
     StoredRow,
+    WitnessedHead,
 )
 
 PAGE_ROWS = 2_000
@@ -54,6 +55,9 @@ class Recorder(Protocol):
 
     def cosignatures(self) -> Sequence[StoredCosignature]:
         """Return what each witness said last, ordered by witness."""
+
+    def witnessed(self) -> Sequence[WitnessedHead]:
+        """Return the newest checkpoint seen of each peer's log, ordered by peer."""
 
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""
@@ -165,6 +169,10 @@ class EventStore:
     def cosignatures(self) -> Sequence[StoredCosignature]:
         """Return what each witness said last, ordered by witness."""
         return _read(self._recorder.cosignatures)
+
+    def witnessed(self) -> Sequence[WitnessedHead]:
+        """Return the newest checkpoint seen of each peer's log, ordered by peer."""
+        return _read(self._recorder.witnessed)
 
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""

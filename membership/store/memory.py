@@ -21,6 +21,7 @@ from membership.store.rows import (
     StoredCheckpoint,
     StoredCosignature,
     StoredRow,
+    WitnessedHead,
 )
 
 
@@ -35,6 +36,7 @@ class MemoryRecorder(POPOApplicationRecorder):
         self._deliveries: dict[PeerId, Delivery] = {}
         self._checkpoints: dict[int, StoredCheckpoint] = {}
         self._cosignatures: dict[PeerId, StoredCosignature] = {}
+        self._witnessed: dict[PeerId, WitnessedHead] = {}
 
     def close(self) -> None:
         """Nothing to close."""
@@ -57,8 +59,12 @@ class MemoryRecorder(POPOApplicationRecorder):
         return positions or ()
 
     def _save_log_signatures(self, signed: LogSignatures) -> None:
+        if signed.is_new_epoch:
+            self._checkpoints.clear()
+            self._cosignatures.clear()
         for size in signed.superseded:
             self._checkpoints.pop(size, None)
+        self._witnessed |= {row.peer_id: row for row in signed.witnessed}
         self._checkpoints |= {row.size: row for row in signed.checkpoints}
         for row in signed.cosignatures:
             present = self._cosignatures.get(row.witness_id)
@@ -112,6 +118,11 @@ class MemoryRecorder(POPOApplicationRecorder):
         """Return what each witness said last, ordered by witness."""
         with self._database_lock:
             return sorted(self._cosignatures.values())
+
+    def witnessed(self) -> Sequence[WitnessedHead]:
+        """Return the newest checkpoint seen of each peer's log, ordered by peer."""
+        with self._database_lock:
+            return sorted(self._witnessed.values())
 
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""

@@ -80,23 +80,39 @@ class StoredCosignature(NamedTuple):
     received_at_us: UnixUs
 
 
+class WitnessedHead(NamedTuple):
+    """The newest checkpoint that was seen of a peer's log; *note* as the peer signed it."""
+
+    peer_id: PeerId
+    epoch: int
+    size: int
+    root: bytes
+    note: bytes
+    seen_at_us: UnixUs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSignatures:
     """
-    What the agent and its witnesses signed about the log.
+    What the agent and its witnesses signed about the log, and what it witnesses of others.
 
     Attributes:
+        is_new_epoch: All checkpoints and cosignatures before these are of another origin, and go.
         checkpoints: New ones; one of a size that there is already replaces it.
         superseded: Sizes of checkpoints that need not be kept any more.
         cosignatures: Each replaces that of the same witness, unless that one is of a larger log.
+        witnessed: Each replaces that of the same peer.
     """
 
     checkpoints: Sequence[StoredCheckpoint] = ()
     superseded: Sequence[int] = ()
     cosignatures: Sequence[StoredCosignature] = ()
+    witnessed: Sequence[WitnessedHead] = ()
+    is_new_epoch: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.checkpoints or self.superseded or self.cosignatures)
+        rows = self.checkpoints or self.superseded or self.cosignatures or self.witnessed
+        return self.is_new_epoch or bool(rows)
 
 
 NOTHING_SIGNED = LogSignatures()

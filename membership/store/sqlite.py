@@ -26,12 +26,14 @@ from membership.store.rows import (
     StoredCheckpoint,
     StoredCosignature,
     StoredRow,
+    WitnessedHead,
 )
 from membership.store.sqlite_connections import Datastore
 from membership.store.sqlite_log_signatures import (
     LOG_SIGNATURE_TABLES,
     SELECT_CHECKPOINTS,
     SELECT_COSIGNATURES,
+    SELECT_WITNESSED,
     save_log_signatures,
 )
 
@@ -182,6 +184,10 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def cosignatures(self) -> Sequence[StoredCosignature]:
         """Return what each witness said last, ordered by witness."""
         return [StoredCosignature(*row) for row in self._select(SELECT_COSIGNATURES, ())]
+
+    def witnessed(self) -> Sequence[WitnessedHead]:
+        """Return the newest checkpoint seen of each peer's log, ordered by peer."""
+        return [WitnessedHead(*row) for row in self._select(SELECT_WITNESSED, ())]
 
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from membership.commands.bus import CommandBus
-from membership.commands.messages import SaveLogSignatures
+from membership.commands.messages import BeginEpoch, SaveLogSignatures
 from membership.commands.ports import Clock
 from membership.domain.events import RecordedEvent
 from membership.proof.checkpoint import Checkpoint, SignedCheckpoint, log_key, sign_checkpoint
@@ -37,7 +37,7 @@ from membership.proof.tree import MerkleTree
 from membership.store.errors import StoreError
 from membership.store.event_store import EventStore
 from membership.store.reader import Reader
-from membership.store.rows import LogSignatures, StoredCheckpoint
+from membership.store.rows import LogSignatures, StoredCheckpoint, StoredCosignature
 from membership.store.writer import WriterStopped
 from membership.transparency.retention import superseded
 
@@ -132,6 +132,30 @@ class TransparencyLog:
         self.held_because = ""
         self._grown.set()
 
+    async def begin_epoch(self, origin: str, epoch: int, former_checkpoint: bytes) -> None:
+        """
+        Sign under another *origin* from here on; what was signed before is forgotten with it.
+
+        Raises:
+            StoreUnavailable: It cannot be written down now, and stays as it was.
+        """
+        self.hold("it begins a new epoch")
+        await self._bus.submit(BeginEpoch(epoch=epoch, former_checkpoint=former_checkpoint))
+        self.key, self.newest = log_key(origin, self._signer.public_key), None
+        self.release()
+
+    async def cosignatures(self) -> Sequence[StoredCosignature]:
+        """Return what each witness said last."""
+        return await self._reader.run(self._store.cosignatures)
+
+    async def save_cosignature(self, cosignature: StoredCosignature) -> None:
+        """Keep what a witness said of a checkpoint; raises `StoreUnavailable`."""
+        await self._bus.submit(SaveLogSignatures(signed=LogSignatures(cosignatures=[cosignature])))
+
+    async def bears_out(self, checkpoint: Checkpoint) -> bool:
+        """Return whether the log began, at that size, as the checkpoint says."""
+        return await self._reader.run(partial(self._bears_out, checkpoint))
+
     async def checkpoint(self, size: int = 1) -> SignedCheckpoint:
         """
         Return the newest checkpoint, or wait for one of at least *size* events.
@@ -206,16 +230,26 @@ class TransparencyLog:
         if signed is None:
             return
         rows = await self._reader.run(partial(self._rows, signed))
+        if self.held_because or signed.checkpoint.origin != self.key.name:
+            return  # Reason for doubt came up meanwhile; nobody has seen this one.
         await self._bus.submit(SaveLogSignatures(signed=rows))
         self.newest = signed
         self._announce()
 
-    def _sign(self) -> SignedCheckpoint | None:
-        """Catch the tree up with the log and sign its root, if there is anything new to say."""
+    def _catch_up(self) -> MerkleTree:
         tree = self._tree
         while hashes := self._store.leaf_hashes(tree.size, tree.size + _PAGE_LEAVES):
             for hashed_leaf in hashes:
                 tree.append(hashed_leaf)
+        return tree
+
+    def _bears_out(self, checkpoint: Checkpoint) -> bool:
+        tree = self._catch_up()
+        return checkpoint.size <= tree.size and tree.root(checkpoint.size) == checkpoint.root
+
+    def _sign(self) -> SignedCheckpoint | None:
+        """Sign the root of the log as it is, if there is anything new to say."""
+        tree = self._catch_up()
         if tree.size == (self.newest.size if self.newest else 0):
             return None
         checkpoint = Checkpoint(origin=self.key.name, size=tree.size, root=tree.root())

@@ -98,7 +98,8 @@ def _key_in(cluster: Cluster) -> VerifierKey | None:
     if cluster.local_id is None or cluster.license is None:
         return None
     local = cluster.local
-    return log_key(log_origin(cluster.license.cluster_id, local.peer_id), local.public_key)
+    origin = log_origin(cluster.license.cluster_id, local.peer_id, cluster.epoch)
+    return log_key(origin, local.public_key)
 
 
 def _reported(
@@ -159,19 +160,14 @@ def start_agent(
         randomness=nature.randomness,
         discovery=discovery,
     )
-    return Agent(
+    log = TransparencyLog(
+        replayed.store,
+        replayed.tree,
+        replayed.newest_checkpoint,
+        origin=log_origin(views.license.cluster_id, local.peer.peer_id, views.epoch),
+        signer=key.signer,
         bus=bus,
-        views=views,
-        local=local,
-        peering=Peering(local, around),
-        log=TransparencyLog(
-            replayed.store,
-            replayed.tree,
-            replayed.newest_checkpoint,
-            origin=log_origin(views.license.cluster_id, local.peer.peer_id),
-            signer=key.signer,
-            bus=bus,
-            clock=nature.clock,
-            reader=reader,
-        ),
+        clock=nature.clock,
+        reader=reader,
     )
+    return Agent(bus=bus, views=views, local=local, peering=Peering(local, log, around), log=log)

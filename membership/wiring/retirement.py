@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from membership.peering.http_transport import HttpTransport
-from membership.peering.peering import DiscoveryMode
+from membership.peering.peering import DiscoveryMode, Remembered
 from membership.proof.signing import Signer
 from membership.settings import Settings
 from membership.store.data_directory import AlreadyInitialised, DataDirectory
@@ -65,8 +65,8 @@ async def _say_farewell(
         discovery=DiscoveryMode.EXPLICIT,
     )
     # The waits that are on disk are those of an agent with time; this one tries all now.
-    rows = replayed.store.deliveries()
-    agent.peering.start([replace(row, attempts=0) for row in rows])
+    rows = [replace(row, attempts=0) for row in replayed.store.deliveries()]
+    agent.peering.start(Remembered(deliveries=rows))
     try:
         async with asyncio.timeout(FAREWELL_S):
             while any(d.is_behind for d in agent.peering.destinations()):  # noqa: ASYNC110

@@ -30,7 +30,7 @@ from membership.commands.messages import (
 )
 from membership.domain.values import Address
 from membership.peering.http_transport import HttpTransport
-from membership.peering.peering import DiscoveryMode
+from membership.peering.peering import DiscoveryMode, remembered
 from membership.peering.routes import peer_routes
 from membership.settings import Settings
 from membership.store.data_directory import DataDirectory
@@ -115,8 +115,7 @@ async def _running(
         discovery=DiscoveryMode(settings.discovery),
     )
     try:
-        deliveries = await asyncio.to_thread(replayed.store.deliveries)
-        agent.peering.start(deliveries)
+        agent.peering.start(await asyncio.to_thread(remembered, replayed.store))
         agent.log.start()
         yield agent
     finally:

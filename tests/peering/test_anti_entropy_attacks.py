@@ -98,11 +98,11 @@ def test_a_partner_that_answers_nonsense_changes_nothing(bodies: dict[str, list[
     async def scenario() -> None:
         network, one, two, _ = await _three_peers_that_tell_nobody()
         await rename(one, "new")
-        before = one.log()
+        before = one.rows()
         network.answers = _lies(one, two, bodies)
         report = await one.peering.sync(0)
         assert two.peer_id not in report.agreeing
-        assert one.log() == before
+        assert one.rows() == before
 
     scenario()
 

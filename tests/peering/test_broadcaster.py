@@ -29,6 +29,7 @@ from membership.peering.broadcaster import (
 from membership.peering.envelope import Message, seal_response
 from membership.peering.health import Health
 from membership.peering.messenger import Messenger
+from membership.peering.peering import Remembered, remembered
 from membership.peering.transport import MESSAGE_PATH, Transport, TransportFailed
 from membership.store.rows import Delivery
 from tests.peering.by_hand import deliver
@@ -448,11 +449,11 @@ async def test_a_peer_that_removed_this_agent_acknowledges_and_is_not_asked_agai
     async with _hub() as hub:
         [peer] = hub.peers
         await remove(peer, hub.agent)
-        before = peer.log()
+        before = peer.rows()
         await rename(hub.agent, "new")
         await asyncio.sleep(3_600)
         assert len(hub.messages(peer)) == 1
-        assert peer.log() == before
+        assert peer.rows() == before
 
 
 @in_virtual_time
@@ -515,8 +516,8 @@ async def test_two_agents_that_cannot_answer_each_other_wake_each_other_at_a_bou
     one, two = await start_agent(network, 1), await start_agent(network, 2)
     await one.add(two)
     network.loses_answer = lambda post: post.path == MESSAGE_PATH
-    one.peering.start([])
-    two.peering.start([])
+    one.peering.start(Remembered())
+    two.peering.start(Remembered())
     await rename(one, "new one")
     await rename(two, "new two")
     await asyncio.sleep(600)
@@ -618,7 +619,7 @@ async def test_stopping_the_whole_peering_leaves_no_task() -> None:
     one, two = await start_agent(network, 1), await start_agent(network, 2)
     await one.add(two)
     for agent in (one, two):
-        agent.peering.start(agent.store.deliveries())
+        agent.peering.start(remembered(agent.store))
     await rename(one, "new")
     await asyncio.sleep(100)
     for agent in (one, two):

@@ -60,7 +60,7 @@ async def test_the_licence_secret_is_in_no_frame_and_in_no_log() -> None:
     secret = one.local.license_secret
     assert network.posts
     assert not any(secret in post.frame for post in network.posts)
-    assert not any(secret in row.state for agent in (one, two) for row in agent.log())
+    assert not any(secret in row.state for agent in (one, two) for row in agent.rows())
     assert repr(secret) not in repr(one.local)
 
 
@@ -71,7 +71,7 @@ async def test_the_add_answers_with_the_event_that_it_recorded() -> None:
     [recorded] = receipt.events
     assert isinstance(recorded.event, PeerAdded)
     assert recorded.event.label == "the other one"
-    assert receipt.position == recorded.position == len(one.log())
+    assert receipt.position == recorded.position == len(one.rows())
 
 
 @in_virtual_time

@@ -7,6 +7,7 @@ import pytest
 
 from membership.domain.errors import HandshakeFailed
 from membership.domain.events import PeerAdded
+from membership.peering.peering import Remembered
 from membership.peering.transport import FINISH_PATH, HELLO_PATH
 from membership.store.errors import StoreUnavailable
 from tests.peering.two_agents import Agent, Network, Post, a_license, start_agent, two_agents
@@ -96,7 +97,7 @@ async def test_after_lost_receipts_a_repeat_completes() -> None:
 @in_virtual_time
 async def test_after_lost_receipts_the_side_that_recorded_alone_completes_it() -> None:
     network, one, two = await two_agents()
-    two.peering.start([])
+    two.peering.start(Remembered())
     network.loses_answer = _at(FINISH_PATH)
     with pytest.raises(HandshakeFailed, match="no answer"):
         await one.add(two)

@@ -42,23 +42,23 @@ OUTSIDER = Signer(b"\x66" * 32)
 
 async def _refused_finish(two: Agent, finish: bytes) -> str:
     """Return why *two* refused a finish, having checked that nothing was recorded."""
-    before = two.log()
+    before = two.rows()
     try:
         answer = await finish_at(two, finish)
     except MalformedFrame:
         reason = "malformed"
     else:
         reason = reason_of(answer)
-    assert two.log() == before
+    assert two.rows() == before
     assert reason
     return reason
 
 
 async def _refused_add(one: Agent, two: Agent) -> MembershipError:
-    before = one.log()
+    before = one.rows()
     with pytest.raises(MembershipError) as caught:
         await one.add(two)
-    assert one.log() == before
+    assert one.rows() == before
     assert not one.state.reservations
     return caught.value
 
@@ -73,19 +73,19 @@ def _frame_sent(network: Network, path: str) -> bytes:
 @in_virtual_time
 async def test_a_replayed_finish_gets_the_same_receipt_and_records_nothing() -> None:
     network, _, two = await two_peers()
-    before = two.log()
+    before = two.rows()
     answer = await finish_at(two, _frame_sent(network, FINISH_PATH))
     assert reason_of(answer) == ""
-    assert two.log() == before
+    assert two.rows() == before
 
 
 @in_virtual_time
 async def test_a_replayed_finish_does_not_bring_a_removed_peer_back() -> None:
     network, one, two = await two_peers()
     await remove(two, one)
-    before = two.log()
+    before = two.rows()
     await finish_at(two, _frame_sent(network, FINISH_PATH))
-    assert two.log() == before
+    assert two.rows() == before
     assert not two.knows(one)
 
 
@@ -97,9 +97,9 @@ async def test_a_replayed_finish_does_not_use_up_an_invitation() -> None:
     await remove(two, one)
     with pytest.raises(HandshakeFailed, match="removed there"):
         await two.add(one)
-    before = two.log()
+    before = two.rows()
     await finish_at(two, finish)
-    assert two.log() == before
+    assert two.rows() == before
     await one.add(two)
     assert two.knows(one)
 

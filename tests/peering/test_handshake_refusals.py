@@ -38,10 +38,10 @@ from tests.peering.virtual_time import in_virtual_time
 async def _refusal(agent: Agent, address: Address, *others: Agent) -> MembershipError:
     """Return the error of an add, having checked that it left nothing with anybody."""
     everybody = [agent, *others]
-    before = [other.log() for other in everybody]
+    before = [other.rows() for other in everybody]
     with pytest.raises(MembershipError) as caught:
         await agent.peering.add_peer(address, "", OPERATOR)
-    assert [other.log() for other in everybody] == before
+    assert [other.rows() for other in everybody] == before
     assert not any(other.state.reservations for other in everybody)
     return caught.value
 
@@ -261,10 +261,10 @@ async def test_a_finish_after_ten_seconds_is_refused() -> None:
     _, one, two = await two_agents()
     hello = hello_of(one, two)
     finish = finish_of(one, hello, await challenge_by(two, hello))
-    before = two.log()
+    before = two.rows()
     await asyncio.sleep(10.0)
     assert reason_of(await finish_at(two, finish)) == "expired"
-    assert two.log() == before
+    assert two.rows() == before
 
 
 @in_virtual_time
@@ -283,9 +283,9 @@ async def test_a_cookie_of_another_process_is_refused() -> None:
     hello = hello_of(one, two)
     finish = finish_of(one, hello, await challenge_by(two, hello))
     restarted = await start_agent(network, 2, disk=two.disk, chance=SeededChance(77))
-    before = restarted.log()
+    before = restarted.rows()
     assert reason_of(await finish_at(restarted, finish)) == "expired"
-    assert restarted.log() == before
+    assert restarted.rows() == before
 
 
 @in_virtual_time

@@ -60,12 +60,12 @@ class _Scene:
 
     def changes_nothing(self, path: str, frame: bytes) -> None:
         """Check that *frame* is malformed, or is answered and changes nothing."""
-        before = len(self.two.log())
+        before = len(self.two.rows())
         try:
             self.runner.run(self.two.peering.endpoint.handle(path, frame, "10.6.6.6"))
         except MalformedFrame as error:
             assert str(error)  # noqa: PT017 - being malformed is one of two good outcomes
-        assert len(self.two.log()) == before
+        assert len(self.two.rows()) == before
 
 
 @pytest.fixture(scope="module")

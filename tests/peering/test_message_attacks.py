@@ -10,6 +10,7 @@ from membership.domain.events import PeerDeactivated, PeerEquivocated
 from membership.domain.peer import PeerStatus
 from membership.domain.values import Address, ClusterId, ulid_bytes
 from membership.peering.envelope import Message, open_response, seal_response
+from membership.peering.peering import Remembered
 from membership.peering.records import RECORD_TYPE, open_record, sign_record
 from membership.peering.wire import MAX_FRAME_BYTES, MalformedFrame, pack, seal
 from membership.proof.signing import Signer
@@ -55,18 +56,18 @@ def _payload(agent: Agent, **changes: Any) -> bytes:
 
 
 async def _is_malformed(sender: Agent, recipient: Agent, record: bytes) -> bool:
-    before = recipient.log()
+    before = recipient.rows()
     with pytest.raises(MalformedFrame):
         await deliver(sender, recipient, [record])
-    assert recipient.log() == before
+    assert recipient.rows() == before
     return True
 
 
 async def _changes_nothing(sender: Agent, recipient: Agent, record: bytes) -> str:
     """Return the verdict on a record, having checked that it changed nothing."""
-    before = recipient.log()
+    before = recipient.rows()
     said = await verdict(sender, recipient, record)
-    assert recipient.log() == before
+    assert recipient.rows() == before
     return said
 
 
@@ -221,10 +222,10 @@ async def test_an_unknown_sender_is_told_so_and_changes_nothing() -> None:
     network, one, two = await two_peers()
     stranger = await start_agent(network, 3)
     await leave(one)
-    before = two.log()
+    before = two.rows()
     answer = await deliver(stranger, two, [one.local.record()])
     assert answer == ["refused", "unknown_sender"]
-    assert two.log() == before
+    assert two.rows() == before
 
 
 @in_virtual_time
@@ -246,10 +247,10 @@ async def test_a_member_that_signs_as_another_is_malformed() -> None:
 @in_virtual_time
 async def test_nobody_speaks_to_an_agent_in_its_own_name() -> None:
     _, one, two = await two_peers()
-    before = two.log()
+    before = two.rows()
     frame = request_of(two, two.peer_id, [one.local.record()])
     await message_at(two, frame)
-    assert two.log() == before
+    assert two.rows() == before
 
 
 # Time and versions
@@ -311,9 +312,9 @@ async def test_a_replayed_message_changes_nothing() -> None:
     await message_at(two, frame)
     await rename(one, "second")
     await deliver(one, two, [one.local.record()])
-    before = two.log()
+    before = two.rows()
     await message_at(two, frame)
-    assert two.log() == before
+    assert two.rows() == before
 
 
 # Other clusters
@@ -381,10 +382,10 @@ def test_a_record_with_an_impossible_value_is_malformed(changes: dict[str, Any])
 async def test_a_request_of_records_is_all_or_nothing_when_one_is_malformed() -> None:
     _, one, two = await two_peers()
     await rename(one, "new")
-    before = two.log()
+    before = two.rows()
     with pytest.raises(MalformedFrame):
         await deliver(one, two, [one.local.record(), b"garbage"])
-    assert two.log() == before
+    assert two.rows() == before
 
 
 @in_virtual_time
@@ -419,10 +420,10 @@ async def test_a_message_for_somebody_else_is_malformed() -> None:
     _, one, two, three = await _three_peers()
     await rename(one, "new")
     frame = request_of(one, two.peer_id, [one.local.record()])
-    before = three.log()
+    before = three.rows()
     with pytest.raises(MalformedFrame, match="another agent"):
         await message_at(three, frame)
-    assert three.log() == before
+    assert three.rows() == before
 
 
 @in_virtual_time
@@ -479,19 +480,19 @@ async def test_a_request_does_not_pass_for_its_own_response() -> None:
 @in_virtual_time
 async def test_an_unknown_kind_of_request_is_refused_and_changes_nothing() -> None:
     _, one, two = await two_peers()
-    before = two.log()
+    before = two.rows()
     frame = request_of(one, two.peer_id, [one.local.record()], kind="shutdown")
     answer = await message_at(two, frame)
     key = (two.peer_id, two.local.peer.public_key)
     assert open_response(answer, frame, key, one.peer_id).kind == "refused"
-    assert two.log() == before
+    assert two.rows() == before
 
 
 @in_virtual_time
 async def test_a_forged_acknowledgement_does_not_move_the_cursor() -> None:
     """Covered end to end: only the destination's own signature counts."""
     network, one, two = await two_peers()
-    one.peering.start([])
+    one.peering.start(Remembered())
     message = Message(kind="verdicts", sender=two.peer_id, recipient=one.peer_id, body=[])
     network.answers = lambda post, _: seal_response(OUTSIDER, message, post.frame)
     await rename(one, "new")

@@ -41,12 +41,16 @@ from membership.peering.local import LocalAgent
 from membership.peering.peering import DiscoveryMode, Peering, Surroundings
 from membership.peering.transport import TransportFailed
 from membership.peering.wire import MalformedFrame
+from membership.proof.checkpoint import log_origin
 from membership.proof.signing import Signer
+from membership.proof.tree import MerkleTree
 from membership.store.errors import StoreUnavailable
 from membership.store.event_store import EventStore
 from membership.store.memory import MemoryRecorder
+from membership.store.reader import InlineReader
 from membership.store.rows import StoredRow
 from membership.store.writer import InlineWriter
+from membership.transparency.log import TransparencyLog
 from projections.views import Views
 
 START_US = UnixUs(1_767_225_600_000_000)
@@ -242,6 +246,7 @@ class Agent:
     bus: CommandBus
     local: LocalAgent
     peering: Peering
+    log: TransparencyLog
     line: _Line
     clock: CountingClock
     chance: SeededChance
@@ -256,7 +261,7 @@ class Agent:
         """Where it listens by its own account."""
         return self.local.peer.address
 
-    def log(self) -> Sequence[StoredRow]:
+    def rows(self) -> Sequence[StoredRow]:
         """Return everything that is on its disk."""
         return list(self.store.rows())
 
@@ -290,8 +295,9 @@ async def start_agent(
     document, disk = document or a_license(), disk or FailingRecorder()
     clock, chance = CountingClock(), chance or SeededChance(number)
     store, state, views = EventStore(disk), WriteState(), Views(lambda _: b"{}")
+    tree = MerkleTree(store.leaf_hashes)
     processor = CommandProcessor(store, state, clock=clock, ids=chance, software="test")
-    views.apply(processor.replay(store.events()))
+    views.apply(processor.replay(store.verified_events(tree)))
 
     def start_writer(settle: Callable[..., None]) -> InlineWriter[Request, Processed]:
         return InlineWriter(processor.process, settle)
@@ -306,6 +312,16 @@ async def start_agent(
     around = Surroundings(
         bus=bus, transport=line, clock=clock, randomness=chance, discovery=discovery
     )
+    own_log = TransparencyLog(
+        store,
+        tree,
+        None,
+        origin=log_origin(document.license.cluster_id, local.peer.peer_id, views.epoch),
+        signer=signer,
+        bus=bus,
+        clock=clock,
+        reader=InlineReader(),
+    )
     agent = Agent(
         number=number,
         disk=disk,
@@ -313,7 +329,8 @@ async def start_agent(
         state=state,
         bus=bus,
         local=local,
-        peering=Peering(local, around),
+        peering=Peering(local, own_log, around),
+        log=own_log,
         line=line,
         clock=clock,
         chance=chance,

@@ -16,6 +16,7 @@ from membership.store.rows import (
     StoredCheckpoint,
     StoredCosignature,
     StoredRow,
+    WitnessedHead,
 )
 
 
@@ -79,6 +80,9 @@ class Disk:
     def cosignatures(self) -> Sequence[StoredCosignature]:
         return self._recorder.cosignatures()
 
+    def witnessed(self) -> Sequence[WitnessedHead]:
+        return self._recorder.witnessed()
+
     def seats(self) -> Sequence[Seat]:
         return self._recorder.seats()
 
@@ -114,7 +118,11 @@ def backup_of(recorder: MemoryRecorder, position: int) -> MemoryRecorder:
             deliveries=[],
             forgotten=[],
         )
-    kept = [row for row in recorder.checkpoints() if row.size <= position]
+    # Heads that are too new for the backup do no harm: what was seen of others was seen.
+    signed = LogSignatures(
+        checkpoints=[row for row in recorder.checkpoints() if row.size <= position],
+        witnessed=recorder.witnessed(),
+    )
     old.insert_events(
         [],
         first_position=0,
@@ -122,6 +130,6 @@ def backup_of(recorder: MemoryRecorder, position: int) -> MemoryRecorder:
         seats=SeatChanges(),
         deliveries=[],
         forgotten=[],
-        log_signatures=LogSignatures(checkpoints=kept),
+        log_signatures=signed,
     )
     return old

@@ -9,7 +9,7 @@ from membership.commands.processor import CommandProcessor, all_seats
 from membership.domain.events import CredentialCreated
 from membership.domain.identity import peer_id_for
 from membership.domain.values import Address, PeerId, PublicKey, StreamId, UnixUs
-from membership.peering.peering import DiscoveryMode
+from membership.peering.peering import DiscoveryMode, remembered
 from membership.proof.signing import Signer
 from membership.store.event_store import EventStore
 from membership.store.memory import MemoryRecorder
@@ -97,7 +97,7 @@ class Host:
             reader=InlineReader(),
             discovery=self.discovery,
         )
-        self.agent.peering.start(self.disk.deliveries())
+        self.agent.peering.start(remembered(EventStore(self.disk)))
         self.agent.log.start()
         await self.agent.bus.submit(ReaddressLocalPeer(address=self.address))
 

@@ -1,4 +1,4 @@
-"""Facts about the agent itself: its licences, its clients, what it refused."""
+"""Facts about the agent itself: its licences, its clients, its log, what it refused."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,9 @@ LICENSE_STREAM = StreamId("00000000000000000000000001")
 
 REFUSALS_STREAM = StreamId("00000000000000000000000002")
 """Writes of authenticated callers that were refused."""
+
+LOG_STREAM = StreamId("00000000000000000000000003")
+"""What happened to the log itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +89,24 @@ class CommandRefused(Event):
     def stream_id(self) -> StreamId:
         """The one stream of refusals."""
         return REFUSALS_STREAM
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochBegan(Event):
+    """
+    The agent signs its log under a new origin from here on.
+
+    It had signed a checkpoint that its log does not bear out: an old backup was put back, and the
+    entries behind it are lost. *former_checkpoint* is that note, the largest that anybody had
+    kept: it names the origin, size and root of what was.
+    """
+
+    stored_as = "log.epoch_began.v1"
+
+    epoch: int
+    former_checkpoint: bytes
+
+    @property
+    def stream_id(self) -> StreamId:
+        """The one stream of the log itself."""
+        return LOG_STREAM

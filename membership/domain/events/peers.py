@@ -169,3 +169,36 @@ class PeerEquivocated(PeerEvent):
     subject_version: int
     known_record: bytes
     other_record: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerForked(PeerEvent):
+    """
+    A peer signed two checkpoints of its log of which neither continues the other.
+
+    Both notes, as they were signed, are the evidence; of two sizes, the peer could not prove that
+    the smaller log begins the larger one. Once a peer and epoch. Nobody is removed for it.
+    """
+
+    stored_as = "peer.forked.v1"
+
+    epoch: int
+    known_checkpoint: bytes
+    other_checkpoint: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerEpochObserved(PeerEvent):
+    """
+    A peer began its log anew, as it does when it has lost the end of it.
+
+    Attributes:
+        former_checkpoint: The last note of the epoch before that was seen here.
+        checkpoint: The first note of the new one.
+    """
+
+    stored_as = "peer.epoch_observed.v1"
+
+    epoch: int
+    former_checkpoint: bytes
+    checkpoint: bytes

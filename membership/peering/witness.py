@@ -8,9 +8,11 @@ nobody who has a witness's cosignature can be shown another history later withou
 knowing.
 
 What the log cannot prove it has contradicted: two roots for one size, or a larger log that does
-not begin with the smaller one. Both notes bear its signature, so both are kept, in an event, as
-evidence that convinces anybody. The log gets no more cosignatures in this epoch. Nobody is removed:
-to decide what it means is for people.
+not begin with the smaller one. It gets no cosignature for that. An agent whose backup is old may
+say such a thing without knowing better; it is answered with what the witness has, and begins a new
+epoch. If it goes on instead, or says nothing for an hour, it has forked its log: both notes, which
+bear its signature, are kept in an event, as evidence that convinces anybody, and there are no
+more cosignatures in this epoch. Nobody is removed: to decide what it means is for people.
 
     witness    [note, size that the witness knows, proof, notes] → [line, note it has, notes]
     prove      [first size, second size]                         → the proof
@@ -43,6 +45,10 @@ from membership.proof.note import InvalidNote, parse_note
 from membership.store.rows import WitnessedHead
 
 US_PER_S = 1_000_000
+HEARING_S = 30.0
+"""How long a log that was told that it contradicts itself may go on before that is a fork."""
+SILENCE_S = 3_600.0
+"""How long it may say nothing."""
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +86,15 @@ class Proof:
     path: Sequence[bytes]
 
 
+@dataclass(frozen=True, slots=True)
+class _Suspicion:
+    """Two notes that contradict each other, and since when, by the loop's clock."""
+
+    shown: Shown
+    known: WitnessedHead
+    since_s: float
+
+
 class Witness:
     """Keeps the heads of other logs; on the event loop only."""
 
@@ -88,6 +103,7 @@ class Witness:
         self._bus = bus
         self._clock = clock
         self._heads: dict[PeerId, WitnessedHead] = {}
+        self._suspicions: dict[PeerId, _Suspicion] = {}
         self._locks: defaultdict[PeerId, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def start(self, heads: Sequence[WitnessedHead]) -> None:
@@ -136,6 +152,7 @@ class Witness:
         """
         async with self._locks[shown.peer_id]:
             is_newest = await self._keep(shown, proof)
+            await self._judge(shown.peer_id, HEARING_S)
             peer = self._local.views.peers.get(shown.peer_id)
             may_sign = is_newest and peer is not None and peer.is_active and not peer.forked
             line = self._cosign(shown) if may_sign else ""
@@ -161,8 +178,17 @@ class Witness:
             if standing is Standing.LARGER:
                 await self._keep(shown, proof)
             elif not _is_continued(shown.size, shown.root, known.size, known.root, proof):
-                await self._report(shown, known)
+                self._suspect(shown, known)
             return True
+
+    def is_suspected(self, peer_id: PeerId) -> bool:
+        """Whether a peer's log contradicts itself, as far as this agent knows."""
+        return peer_id in self._suspicions
+
+    async def judge_the_silent(self) -> None:
+        """Report the logs that had long enough to explain themselves."""
+        for peer_id in list(self._suspicions):
+            await self._judge(peer_id, SILENCE_S)
 
     def _standing(self, shown: Shown) -> Standing:
         known = self._heads.get(shown.peer_id)
@@ -183,7 +209,7 @@ class Witness:
             if not _is_continued(known.size, known.root, shown.size, shown.root, proof):
                 standing = Standing.FORKED
         if known is not None and standing is Standing.FORKED:
-            await self._report(shown, known)
+            self._suspect(shown, known)
         if standing not in (Standing.FIRST, Standing.LARGER):
             return standing is Standing.SAME
         head = WitnessedHead(
@@ -194,24 +220,32 @@ class Witness:
         command = WitnessCheckpoint(head=head, former_checkpoint=former)
         await self._bus.submit(command, _origin(shown.peer_id))
         self._heads[shown.peer_id] = head
+        if former:
+            self._suspicions.pop(shown.peer_id, None)
         return True
 
-    async def _report(self, shown: Shown, known: WitnessedHead) -> None:
-        peer = self._local.views.peers.get(shown.peer_id)
-        if peer is not None and not peer.forked:
-            log.error(
-                "FORK: %s (%s) signed two histories of its log; both checkpoints are kept in this "
-                "agent's log as evidence",
-                shown.peer_id,
-                peer.address,
-            )
+    def _suspect(self, shown: Shown, known: WitnessedHead) -> None:
+        now_s = asyncio.get_running_loop().time()
+        self._suspicions.setdefault(shown.peer_id, _Suspicion(shown, known, now_s))
+
+    async def _judge(self, peer_id: PeerId, patience_s: float) -> None:
+        suspicion = self._suspicions.get(peer_id)
+        now_s = asyncio.get_running_loop().time()
+        if suspicion is None or now_s < suspicion.since_s + patience_s:
+            return
         command = ReportFork(
-            peer_id=shown.peer_id,
-            epoch=shown.epoch,
-            known_checkpoint=known.note,
-            other_checkpoint=shown.note,
+            peer_id=peer_id,
+            epoch=suspicion.shown.epoch,
+            known_checkpoint=suspicion.known.note,
+            other_checkpoint=suspicion.shown.note,
         )
-        await self._bus.submit(command, _origin(shown.peer_id))
+        receipt = await self._bus.submit(command, _origin(peer_id))
+        if receipt.events:
+            log.error(
+                "FORK: %s signed two histories of its log; both checkpoints are kept in this "
+                "agent's log as evidence",
+                peer_id,
+            )
 
     def _cosign(self, shown: Shown) -> str:
         name = witness_name(self._local.cluster_id, self._local.peer.peer_id)

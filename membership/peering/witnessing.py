@@ -102,6 +102,7 @@ class Witnessing:
                 await self._recollection.recall(self._sample(self._peers()))
             else:
                 await asyncio.gather(*map(self._show, partners))
+            await self._witness.judge_the_silent()
         except (StoreError, WriterStopped) as failure:
             log.debug("a round of witnesses was cut short: %s", failure)
         except Exception:
@@ -130,7 +131,11 @@ class Witnessing:
         return chosen
 
     async def _show(self, partner: PeerId) -> None:
-        """Show one peer the newest checkpoint, again if it knows another one than was thought."""
+        """
+        Show one peer the newest checkpoint, again if it knows another one than was thought.
+
+        Raises nothing: what one of many raises would hide from `gather` that it was cancelled.
+        """
         newest = self._log.newest
         if newest is None:
             return
@@ -140,7 +145,7 @@ class Witnessing:
                 size = parse_checkpoint(parse_note(held).text).size
                 if 0 < size < newest.size:
                     await self._show_once(partner, newest, size)
-        except (DeliveryFailed, InvalidNote, MalformedFrame) as failure:
+        except (DeliveryFailed, InvalidNote, MalformedFrame, StoreError, WriterStopped) as failure:
             log.debug("%s did not witness: %s", partner, failure)
 
     async def _show_once(

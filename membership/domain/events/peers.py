@@ -54,10 +54,10 @@ class PeerAdded(PeerEvent):
     Attributes:
         name: The name in the peer's own record.
         label: This agent's name for it, empty for none.
-        subject_version: The version of the peer in its own log.
+        subject_version: The version of the peer in its own log, the highest that is known.
         how: `operator`, `inbound` or `discovered`.
         introduced_by: The peer whose record led to the handshake, if `discovered`.
-        record: Its signed record, exactly as received.
+        record: Its signed record of that version, exactly as received.
     """
 
     stored_as = "peer.added.v1"

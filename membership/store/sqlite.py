@@ -9,15 +9,16 @@ second active peer with one address or key, and one more than the licence allows
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor, SQLiteDatastore
 
 from membership.domain.values import PeerId
-from membership.store.errors import SchemaTooNew
+from membership.store.errors import SchemaTooNew, StoreUnavailable
 from membership.store.rows import (
     NOTHING_SIGNED,
     Delivery,
@@ -86,6 +87,10 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     Reads have connections of their own: in the library's pool a reader waits behind a waiting
     writer, which WAL itself never asks for.
+
+    Raises:
+        SchemaTooNew: A newer version wrote the database.
+        StoreUnavailable: It cannot be opened or created there, or is none.
     """
 
     datastore: SQLiteDatastore
@@ -95,7 +100,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         name = path.absolute().as_uri()
         self._reads = Datastore(name)
         super().__init__(Datastore(name))
-        self._migrate()
+        try:
+            self._migrate()
+        except PersistenceError as error:
+            message = f"{path} cannot be opened: {error}"
+            raise StoreUnavailable(message) from error
 
     def close(self) -> None:
         """Close every connection; the last one folds the write-ahead log into the file."""
@@ -130,10 +139,20 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                 for position, event, hashed in zip(positions, stored_events, hashes, strict=True)
             ],
         )
+        if stored_events:
+            self._ensure_dense(c, first)
         self._change_seats(c, kwargs["seats"])
         self._save_deliveries(c, kwargs["deliveries"], kwargs["forgotten"])
         save_log_signatures(c, kwargs.get("log_signatures", NOTHING_SIGNED))
         return positions
+
+    def _ensure_dense(self, c: SQLiteCursor, first: int) -> None:
+        """Refuse to leave a hole: the log lost its end while the writer knew it."""
+        if first != 1:
+            c.execute("SELECT count(*) FROM stored_events WHERE position = ?", (first - 1,))
+            if not c.fetchone()[0]:
+                message = f"position {first - 1} is missing from the log"
+                raise IntegrityError(message)
 
     def _change_seats(self, c: SQLiteCursor, seats: SeatChanges) -> None:
         if seats.vacated:
@@ -147,22 +166,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def _save_deliveries(
         self, c: SQLiteCursor, deliveries: Sequence[Delivery], forgotten: Sequence[PeerId]
     ) -> None:
-        if deliveries:
-            c.executemany(
-                "INSERT OR REPLACE INTO deliveries VALUES (?,?,?,?,?)",
-                [
-                    (
-                        row.peer_id,
-                        row.acked_version,
-                        row.attempts,
-                        row.failing_since_us,
-                        row.next_attempt_at_us,
-                    )
-                    for row in deliveries
-                ],
-            )
-        if forgotten:
-            c.executemany("DELETE FROM deliveries WHERE peer_id = ?", [(p,) for p in forgotten])
+        c.executemany(
+            "INSERT OR REPLACE INTO deliveries VALUES (?,?,?,?,?)",
+            [astuple(delivery) for delivery in deliveries],
+        )
+        c.executemany("DELETE FROM deliveries WHERE peer_id = ?", [(p,) for p in forgotten])
 
     def scan(self, after: int, limit: int) -> Sequence[StoredRow]:
         """Return up to *limit* rows behind the position *after*, in order."""
@@ -189,16 +197,7 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def deliveries(self) -> Sequence[Delivery]:
         """Return how far each destination has heard."""
-        return [
-            Delivery(
-                peer_id=row[0],
-                acked_version=row[1],
-                attempts=row[2],
-                failing_since_us=row[3],
-                next_attempt_at_us=row[4],
-            )
-            for row in self._select("SELECT * FROM deliveries", ())
-        ]
+        return [Delivery(**row) for row in self._select("SELECT * FROM deliveries", ())]
 
     def replace_seats(self, seats: SeatChanges) -> None:
         """Write the table of seats anew, from what a replay of the log gave."""

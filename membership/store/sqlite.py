@@ -74,6 +74,7 @@ _INSERT = (
     "(position, originator_id, originator_version, topic, state, leaf_hash) "
     "VALUES (?,?,?,?,?,?)"
 )
+_TAKE_SEAT = "INSERT INTO seats VALUES (?,?,?)"
 _SCAN = (
     "SELECT position, originator_id, originator_version, topic, state, leaf_hash "
     "FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
@@ -155,13 +156,17 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                 raise IntegrityError(message)
 
     def _change_seats(self, c: SQLiteCursor, seats: SeatChanges) -> None:
-        if seats.vacated:
-            c.executemany("DELETE FROM seats WHERE peer_id = ?", [(p,) for p in seats.vacated])
+        staying = {seat.peer_id for seat in seats.taken}
+        self._vacate(c, [peer_id for peer_id in seats.vacated if peer_id not in staying])
         if seats.capacity is not None:
-            # A renewal may allow fewer nodes than there are: they stay, and none comes in.
+            # A renewal may allow fewer nodes than there are: they stay, and none comes in. So
+            # those who only change their seats are counted before they give up their old ones.
             c.execute("UPDATE seat_count SET capacity = max(?, taken)", (seats.capacity,))
-        if seats.taken:
-            c.executemany("INSERT INTO seats VALUES (?,?,?)", seats.taken)
+        self._vacate(c, [peer_id for peer_id in seats.vacated if peer_id in staying])
+        c.executemany(_TAKE_SEAT, seats.taken)
+
+    def _vacate(self, c: SQLiteCursor, peer_ids: Sequence[PeerId]) -> None:
+        c.executemany("DELETE FROM seats WHERE peer_id = ?", [(peer_id,) for peer_id in peer_ids])
 
     def _save_deliveries(
         self, c: SQLiteCursor, deliveries: Sequence[Delivery], forgotten: Sequence[PeerId]
@@ -203,7 +208,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         """Write the table of seats anew, from what a replay of the log gave."""
         with self.datastore.transaction(commit=True) as c:
             c.execute("DELETE FROM seats")
-            self._change_seats(c, seats)
+            c.execute(
+                "UPDATE seat_count SET capacity = max(ifnull(?, capacity), ?)",
+                (seats.capacity, len(seats.taken)),
+            )
+            c.executemany(_TAKE_SEAT, seats.taken)
 
     def _select(self, statement: str, params: tuple[object, ...]) -> Iterator[Any]:
         with self._reads.transaction(commit=False) as c:

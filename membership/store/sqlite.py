@@ -18,7 +18,7 @@ from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEv
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor, SQLiteDatastore
 
 from membership.domain.values import PeerId
-from membership.store.errors import SchemaTooNew, StoreUnavailable
+from membership.store.errors import LogCorrupt, SchemaTooNew, StoreUnavailable
 from membership.store.rows import (
     NOTHING_SIGNED,
     Delivery,
@@ -75,11 +75,14 @@ _INSERT = (
     "VALUES (?,?,?,?,?,?)"
 )
 _TAKE_SEAT = "INSERT INTO seats VALUES (?,?,?)"
+# The casts let bytes that somebody turned into text be read, so that they can be found altered.
 _SCAN = (
-    "SELECT position, originator_id, originator_version, topic, state, leaf_hash "
-    "FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
+    "SELECT position, originator_id, originator_version, topic, CAST(state AS BLOB), "
+    "CAST(leaf_hash AS BLOB) FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
 )
-_LEAF_HASHES = "SELECT leaf_hash FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
+_LEAF_HASHES = (
+    "SELECT CAST(leaf_hash AS BLOB) FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
+)
 
 
 class SQLiteRecorder(SQLiteApplicationRecorder):
@@ -178,11 +181,8 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         c.executemany("DELETE FROM deliveries WHERE peer_id = ?", [(p,) for p in forgotten])
 
     def scan(self, after: int, limit: int) -> Sequence[StoredRow]:
-        """Return up to *limit* rows behind the position *after*, in order."""
-        return [
-            StoredRow(row[0], bytes.fromhex(row[1]), row[2], row[3], row[4], row[5])
-            for row in self._select(_SCAN, (after, limit))
-        ]
+        """Return up to *limit* rows behind the position *after*, in order; raises `LogCorrupt`."""
+        return [_stored_row(row) for row in self._select(_SCAN, (after, limit))]
 
     def leaf_hashes(self, after: int, limit: int) -> Sequence[bytes]:
         """Return up to *limit* leaf hashes behind the position *after*, in order."""
@@ -218,6 +218,15 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         with self._reads.transaction(commit=False) as c:
             c.execute(statement, params)
             yield from c.fetchall()
+
+
+def _stored_row(row: Sequence[Any]) -> StoredRow:
+    position, stream_id, *rest = row
+    try:
+        return StoredRow(position, bytes.fromhex(stream_id), *rest)
+    except (ValueError, TypeError):
+        message = f"position {position} was altered: its stream is no id"
+        raise LogCorrupt(message) from None
 
 
 def _hex(event: StoredEvent) -> str:

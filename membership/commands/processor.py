@@ -94,7 +94,7 @@ class CommandProcessor:
         return Processed(outcomes=[busy] * len(requests), events=caught_up)
 
     def _go_back(self) -> None:
-        self._state.cluster.take_back()
+        self._state.take_back()
         self._is_behind = True
 
     def _catch_up(self) -> list[RecordedEvent]:
@@ -169,7 +169,7 @@ class CommandProcessor:
                     log_signatures=signed,
                 )
             )
-        self._state.cluster.keep()
+        self._state.keep()
 
     def _seat_changes(self, recorded: Sequence[RecordedEvent]) -> SeatChanges:
         cluster = self._state.cluster

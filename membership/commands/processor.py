@@ -78,7 +78,7 @@ class CommandProcessor:
         caught_up: list[RecordedEvent] = []
         for _ in range(CONFLICT_ATTEMPTS):
             try:
-                caught_up += self._catch_up()
+                self._catch_up(caught_up)
                 outcomes, events = self._attempt(requests)
             except AppendConflict as conflict:
                 log.warning("another writer was first: %s", conflict)
@@ -97,13 +97,17 @@ class CommandProcessor:
         self._state.take_back()
         self._is_behind = True
 
-    def _catch_up(self) -> list[RecordedEvent]:
-        """Fold in what the log holds beyond the model; nothing to read after a clean commit."""
+    def _catch_up(self, missed: list[RecordedEvent]) -> None:
+        """
+        Fold in what the log holds beyond the model; nothing to read after a clean commit.
+
+        One by one into *missed*: should the log end in the middle of it, by an event that cannot
+        be read, then the views need all that the model has.
+        """
         if not self._is_behind:
-            return []
-        missed = list(self.replay(self._store.events(self._state.cluster.position)))
+            return
+        missed.extend(self.replay(self._store.events(self._state.cluster.position)))
         self._is_behind = False
-        return missed
 
     def _attempt(
         self, requests: Sequence[Request]

@@ -161,7 +161,7 @@ class CommandProcessor:
 
     def _commit(self, recorded: Sequence[RecordedEvent], decisions: Sequence[Decision]) -> None:
         deliveries = {row.peer_id: row for decision in decisions for row in decision.deliveries}
-        forgotten = [r.event.peer_id for r in recorded if isinstance(r.event, _FAREWELLS)]
+        gone = {r.event.peer_id for r in recorded if isinstance(r.event, _FAREWELLS)}
         signed = _merged([decision.log_signatures for decision in decisions])
         if recorded or deliveries or signed:
             self._store.append(
@@ -169,7 +169,8 @@ class CommandProcessor:
                     events=recorded,
                     seats=self._seat_changes(recorded),
                     deliveries=list(deliveries.values()),
-                    forgotten=forgotten,
+                    # Who was removed and added again in one batch is no farewell.
+                    forgotten=[p for p in sorted(gone) if not self._state.cluster.is_active(p)],
                     log_signatures=signed,
                 )
             )

@@ -129,8 +129,7 @@ class PeersView:
         # Two peers that swap addresses overlap for one event; see membership.domain.cluster.
         if self._by_address.get(peer.address) == peer.peer_id:
             del self._by_address[peer.address]
-        if self._by_key.get(peer.public_key) == peer.peer_id:
-            del self._by_key[peer.public_key]
+        del self._by_key[peer.public_key]
 
 
 def _order(peer: Peer) -> _Order:

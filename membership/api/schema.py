@@ -95,7 +95,7 @@ def encode_identity(
             "peer_id": local.peer_id,
             "public_key": _base64(local.public_key),
             "cluster_id": cluster_id.hex(),
-            "address": local.address,
+            "address": local.claimed_address,
             "is_active": local.is_active,
             "protocol_versions": PROTOCOL_VERSIONS,
             "log_origin": log_key.name,

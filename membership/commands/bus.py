@@ -1,12 +1,15 @@
 """Where the API and the peer protocol hand in commands, and wait for what became of them."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from membership.commands.messages import SYSTEM_ORIGIN, Command, Origin, Receipt, Request
 from membership.commands.processor import Processed
 from membership.domain.events import RecordedEvent
+
+log = logging.getLogger(__name__)
 
 
 class Writer(Protocol):
@@ -54,13 +57,21 @@ class CommandBus:
         await self._writer.stop()
 
     def _settle(self, processed: Processed, futures: Sequence["asyncio.Future[object]"]) -> None:
-        if processed.events:
-            for listener in self._listeners:
-                listener(processed.events)
-        for future, outcome in zip(futures, processed.outcomes, strict=True):
-            if future.cancelled():
-                continue
+        outcomes = processed.outcomes
+        try:
+            self._publish(processed.events)
+        except Exception as error:
+            # It is on disk, and cannot be shown: whoever asked hears that, and does not wait for
+            # ever.
+            log.exception("what was recorded could not be published")
+            outcomes = [error] * len(futures)
+        for future, outcome in zip(futures, outcomes, strict=True):
             if isinstance(outcome, Receipt):
                 future.set_result(outcome)
             else:
                 future.set_exception(outcome)
+
+    def _publish(self, events: Sequence[RecordedEvent]) -> None:
+        if events:
+            for listener in self._listeners:
+                listener(events)

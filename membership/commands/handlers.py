@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from membership.commands import messages
+from membership.commands import messages, reservations
+from membership.commands.reservations import Reservation, Reservations
 from membership.domain import admission, changes
 from membership.domain.admission import Admission
 from membership.domain.cluster import Cluster
@@ -15,33 +16,28 @@ from membership.store.rows import NOTHING_SIGNED, Delivery, LogSignatures
 
 
 @dataclass(slots=True, kw_only=True)
-class Reservation:
-    """
-    A seat kept for a handshake that this agent began.
-
-    Attributes:
-        expires_at_us: The moment that voids it.
-        is_overtaken: The peer's own handshake, begun on the other side, has seated it meanwhile.
-    """
-
-    peer_id: PeerId
-    expires_at_us: UnixUs
-    is_overtaken: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
 class WriteState:
     """
     What the one writer owns and nobody else touches.
 
     Attributes:
-        reservations: Seats kept for handshakes under way, by their names.
         trusted_issuers: Licence issuers from the configuration; empty to pin the first.
     """
 
     cluster: Cluster = field(default_factory=Cluster)
-    reservations: dict[str, Reservation] = field(default_factory=dict)
+    reservations: Reservations = field(default_factory=dict)
     trusted_issuers: frozenset[PublicKey] = frozenset()
+    _kept: Reservations = field(default_factory=dict, init=False)
+
+    def keep(self) -> None:
+        """Forget how to go back: everything decided so far is committed."""
+        self.cluster.keep()
+        self._kept = self.reservations
+
+    def take_back(self) -> None:
+        """Return to the state of the last `keep`."""
+        self.cluster.take_back()
+        self.reservations = self._kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +74,8 @@ def _create_local_peer(state: WriteState, command: messages.CreateLocalPeer, _: 
 
 def _reserved(state: WriteState, now_us: UnixUs) -> frozenset[PeerId]:
     """Return who has a seat kept, and none yet; forget what is overdue."""
-    overdue = [name for name, r in state.reservations.items() if r.expires_at_us <= now_us]
-    for name in overdue:
-        del state.reservations[name]
-    waiting = {reservation.peer_id for reservation in state.reservations.values()}
-    return frozenset(peer_id for peer_id in waiting if not state.cluster.is_active(peer_id))
+    state.reservations = reservations.in_time(state.reservations, now_us)
+    return reservations.waiting(state.reservations, state.cluster)
 
 
 def _ensure_room(state: WriteState, _: messages.EnsureRoom, now_us: UnixUs) -> Decision:
@@ -93,20 +86,27 @@ def _ensure_room(state: WriteState, _: messages.EnsureRoom, now_us: UnixUs) -> D
 def _reserve_seat(state: WriteState, command: messages.ReserveSeat, now_us: UnixUs) -> Decision:
     candidate = command.candidate
     admission.ensure_admissible(state.cluster, candidate, _reserved(state, now_us), now_us)
-    state.reservations[command.reservation] = Reservation(
-        peer_id=candidate.record.peer_id, expires_at_us=command.expires_at_us
-    )
+    reservation = Reservation(peer_id=candidate.record.peer_id, expires_at_us=command.expires_at_us)
+    state.reservations = {**state.reservations, command.reservation: reservation}
     return Decision()
 
 
 def _release_seat(state: WriteState, command: messages.ReleaseSeat, _: UnixUs) -> Decision:
-    state.reservations.pop(command.reservation, None)
+    _give_up(state, command.reservation)
     return Decision()
+
+
+def _give_up(state: WriteState, name: str) -> Reservation | None:
+    """Forget a reservation, and return it if there was one."""
+    others = dict(state.reservations)
+    given_up = others.pop(name, None)
+    state.reservations = others
+    return given_up
 
 
 def _admit_peer(state: WriteState, command: messages.AdmitPeer, now_us: UnixUs) -> Decision:
     record = command.candidate.record
-    reservation = state.reservations.pop(command.reservation, None)
+    reservation = _give_up(state, command.reservation)
     if reservation is not None and _is_crossed(state, reservation):
         events = changes.rename(state.cluster, record.peer_id, command.label or None, None)
         return Decision(events=events, result=record.peer_id)
@@ -123,15 +123,9 @@ def _admit_peer(state: WriteState, command: messages.AdmitPeer, now_us: UnixUs) 
         # Seated already, and at the door again: its record may be newer than ours.
         events = list(observe(state.cluster, record).events)
     elif command.candidate.how is Admission.INBOUND:
-        _overtake(state, record.peer_id)
+        _mark(state, record.peer_id, is_overtaken=True)
     told = Delivery(peer_id=record.peer_id, acked_version=command.told_version)
     return Decision(events=events, result=record.peer_id, deliveries=[told] if events else [])
-
-
-def _overtake(state: WriteState, peer_id: PeerId) -> None:
-    for reservation in state.reservations.values():
-        if reservation.peer_id == peer_id:
-            reservation.is_overtaken = True
 
 
 def _is_crossed(state: WriteState, reservation: Reservation) -> bool:
@@ -143,10 +137,13 @@ def _is_crossed(state: WriteState, reservation: Reservation) -> bool:
     """
     if not reservation.is_overtaken or not state.cluster.is_active(reservation.peer_id):
         return False
-    for other in state.reservations.values():
-        if other.peer_id == reservation.peer_id:
-            other.is_overtaken = False
+    _mark(state, reservation.peer_id, is_overtaken=False)
     return True
+
+
+def _mark(state: WriteState, peer_id: PeerId, *, is_overtaken: bool) -> None:
+    marked = reservations.overtaken(state.reservations, peer_id, is_overtaken=is_overtaken)
+    state.reservations = marked
 
 
 def _rename_peer(state: WriteState, command: messages.RenamePeer, now_us: UnixUs) -> Decision:

@@ -78,7 +78,7 @@ class CommandProcessor:
         caught_up: list[RecordedEvent] = []
         for _ in range(CONFLICT_ATTEMPTS):
             try:
-                caught_up += self._catch_up()
+                self._catch_up(caught_up)
                 outcomes, events = self._attempt(requests)
             except AppendConflict as conflict:
                 log.warning("another writer was first: %s", conflict)
@@ -94,16 +94,20 @@ class CommandProcessor:
         return Processed(outcomes=[busy] * len(requests), events=caught_up)
 
     def _go_back(self) -> None:
-        self._state.cluster.take_back()
+        self._state.take_back()
         self._is_behind = True
 
-    def _catch_up(self) -> list[RecordedEvent]:
-        """Fold in what the log holds beyond the model; nothing to read after a clean commit."""
+    def _catch_up(self, missed: list[RecordedEvent]) -> None:
+        """
+        Fold in what the log holds beyond the model; nothing to read after a clean commit.
+
+        One by one into *missed*: should the log end in the middle of it, by an event that cannot
+        be read, then the views need all that the model has.
+        """
         if not self._is_behind:
-            return []
-        missed = list(self.replay(self._store.events(self._state.cluster.position)))
+            return
+        missed.extend(self.replay(self._store.events(self._state.cluster.position)))
         self._is_behind = False
-        return missed
 
     def _attempt(
         self, requests: Sequence[Request]
@@ -157,7 +161,7 @@ class CommandProcessor:
 
     def _commit(self, recorded: Sequence[RecordedEvent], decisions: Sequence[Decision]) -> None:
         deliveries = {row.peer_id: row for decision in decisions for row in decision.deliveries}
-        forgotten = [r.event.peer_id for r in recorded if isinstance(r.event, _FAREWELLS)]
+        gone = {r.event.peer_id for r in recorded if isinstance(r.event, _FAREWELLS)}
         signed = _merged([decision.log_signatures for decision in decisions])
         if recorded or deliveries or signed:
             self._store.append(
@@ -165,11 +169,12 @@ class CommandProcessor:
                     events=recorded,
                     seats=self._seat_changes(recorded),
                     deliveries=list(deliveries.values()),
-                    forgotten=forgotten,
+                    # Who was removed and added again in one batch is no farewell.
+                    forgotten=[p for p in sorted(gone) if not self._state.cluster.is_active(p)],
                     log_signatures=signed,
                 )
             )
-        self._state.cluster.keep()
+        self._state.keep()
 
     def _seat_changes(self, recorded: Sequence[RecordedEvent]) -> SeatChanges:
         cluster = self._state.cluster

@@ -158,6 +158,11 @@ def admit(
         return []
     record = candidate.record
     known = cluster.peers.get(record.peer_id)
+    version, signed = record.subject_version, record.signed
+    if known is not None and known.subject_version > version:
+        # An old backup of it is at the door. Version and record stay a pair, or its newest record
+        # would later be taken for a second one of the same version.
+        version, signed = known.subject_version, known.record
     return [
         PeerAdded(
             peer_id=record.peer_id,
@@ -165,10 +170,10 @@ def admit(
             address=record.address,
             name=record.name,
             label="" if label == record.name else label,
-            subject_version=max(record.subject_version, known.subject_version if known else 0),
+            subject_version=version,
             how=candidate.how.value,
             introduced_by=introduced_by,
-            record=record.signed,
+            record=signed,
             evidence=evidence,
         )
     ]

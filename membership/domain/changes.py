@@ -1,5 +1,6 @@
 """What may be done to peers and services that are here already."""
 
+from membership.domain.claims import moves_after, moves_with
 from membership.domain.cluster import Cluster
 from membership.domain.errors import (
     CannotRemoveLocalPeer,
@@ -14,6 +15,7 @@ from membership.domain.events import (
     Event,
     LicenseInstalled,
     LicenseRenewed,
+    PeerAttested,
     PeerDeactivated,
     PeerEpochObserved,
     PeerForked,
@@ -25,7 +27,6 @@ from membership.domain.events import (
 )
 from membership.domain.license import License
 from membership.domain.peer import Peer
-from membership.domain.record import grant_waiting_claim
 from membership.domain.values import Address, PeerId, PublicKey, ServiceId
 
 
@@ -75,7 +76,7 @@ def remove(cluster: Cluster, peer_id: PeerId, expected_version: int | None) -> l
     if peer.is_local:
         raise CannotRemoveLocalPeer(peer_id)
     _ensure_version(peer, expected_version)
-    return [PeerRemoved(peer_id=peer_id), *grant_waiting_claim(cluster, peer)]
+    return [PeerRemoved(peer_id=peer_id), *moves_after(cluster, peer)]
 
 
 def leave(cluster: Cluster) -> list[Event]:
@@ -87,20 +88,37 @@ def leave(cluster: Cluster) -> list[Event]:
         PeerDeactivated(
             peer_id=local.peer_id,
             public_key=local.public_key,
-            address=local.address,
+            address=local.claimed_address,
             name=local.own_name,
             subject_version=local.subject_version + 1,
             record=b"",
-        )
+        ),
+        *moves_after(cluster, local),
     ]
 
 
 def readdress(cluster: Cluster, address: Address) -> list[Event]:
-    """Move the local peer to the address that its configuration names now."""
+    """
+    Move the local peer to the address that its configuration names now.
+
+    Where another active peer has its seat it waits for it, as remote peers do, and says in its
+    record where it is meanwhile.
+    """
     local = cluster.local
-    if not local.is_active or local.address == address:
+    if not local.is_active or local.claimed_address == address:
         return []
-    return [PeerReaddressed(peer_id=local.peer_id, before=local.address, after=address)]
+    followers = moves_with(cluster, local, address)
+    if followers is None:
+        return [
+            PeerAttested(
+                peer_id=local.peer_id,
+                claimed_address=address,
+                subject_version=local.subject_version + 1,
+                record=b"",
+            )
+        ]
+    move = PeerReaddressed(peer_id=local.peer_id, before=local.address, after=address)
+    return [move, *followers]
 
 
 def register_service(

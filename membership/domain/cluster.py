@@ -38,7 +38,7 @@ class Cluster:
         peers: Every peer that was ever recorded, by id.
         seat_by_address: The active peer at each address.
         seat_by_key: The active peer of each key; its size is what the licence limits.
-        claims: For an address that is seated by another: the peer whose record names it.
+        claims: Who waits for an address where another active peer has its seat, first come first.
         services: Registered services, by id.
         versions: The version of each stream, from 1.
         position: The last position applied, 0 for an empty log.
@@ -50,7 +50,7 @@ class Cluster:
         self.peers: dict[PeerId, Peer] = {}
         self.seat_by_address: dict[Address, PeerId] = {}
         self.seat_by_key: dict[PublicKey, PeerId] = {}
-        self.claims: dict[Address, PeerId] = {}
+        self.claims: dict[Address, tuple[PeerId, ...]] = {}
         self.services: dict[ServiceId, Service] = {}
         self.credentials: dict[StreamId, CredentialCreated] = {}
         self.versions: dict[StreamId, int] = {}
@@ -115,8 +115,7 @@ class Cluster:
         if after.is_active:
             self._put(self.seat_by_address, after.address, peer_id)
             self._put(self.seat_by_key, after.public_key, peer_id)
-            if after.claimed_address != after.address:
-                self._put(self.claims, after.claimed_address, peer_id)
+        self._wait(peer_id, _waits_for(before), _waits_for(after))
         if after.is_local:
             self.local_id = peer_id
         if before is None and not after.is_active:
@@ -130,8 +129,19 @@ class Cluster:
             self._drop(self.seat_by_address, peer.address)
         if self.seat_by_key.get(peer.public_key) == peer.peer_id:
             self._drop(self.seat_by_key, peer.public_key)
-        if self.claims.get(peer.claimed_address) == peer.peer_id:
-            self._drop(self.claims, peer.claimed_address)
+
+    def _wait(self, peer_id: PeerId, before: Address | None, after: Address | None) -> None:
+        """Keep a peer's place in the queue for as long as it waits for the same address."""
+        if before == after:
+            return
+        if before is not None:
+            others = tuple(p for p in self.claims[before] if p != peer_id)
+            if others:
+                self._put(self.claims, before, others)
+            else:
+                self._drop(self.claims, before)
+        if after is not None:
+            self._put(self.claims, after, (*self.claims.get(after, ()), peer_id))
 
     def _remember_scalars(self) -> None:
         position, strangers, epoch = self.position, self.strangers, self.epoch
@@ -155,6 +165,12 @@ class Cluster:
         if key in mapping:
             before = mapping.pop(key)
             self._journal.append(lambda: mapping.__setitem__(key, before))
+
+
+def _waits_for(peer: Peer | None) -> Address | None:
+    if peer is None or not peer.is_active or peer.claimed_address == peer.address:
+        return None
+    return peer.claimed_address
 
 
 def service_of(event: ServiceRegistered, recorded: RecordedEvent) -> Service:

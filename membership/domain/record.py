@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from membership.domain.claims import moves_after, moves_with
 from membership.domain.cluster import Cluster
 from membership.domain.events import (
     Event,
@@ -87,15 +88,16 @@ def observe(cluster: Cluster, record: PeerRecord) -> Observation:
     if peer.public_key != record.public_key:
         return Observation(Verdict.KEY_CHANGED)
     if peer.is_local:
-        return _observe_own(peer, record)
+        return _observe_own(cluster, peer, record)
     return _observe_remote(cluster, peer, record)
 
 
-def _observe_own(peer: Peer, record: PeerRecord) -> Observation:
+def _observe_own(cluster: Cluster, peer: Peer, record: PeerRecord) -> Observation:
     """Take what this agent signed itself: in a life that a restored backup does not know of."""
     if record.left and peer.is_active:
         # Having left is final, also for an agent that has forgotten it.
-        return Observation(Verdict.APPLIED, [_deactivated(record)])
+        departure = [_deactivated(record), *moves_after(cluster, peer)]
+        return Observation(Verdict.APPLIED, departure)
     if not contradicts(peer, record):
         return Observation(Verdict.DUPLICATE)
     resumed = PeerResumed(
@@ -110,7 +112,7 @@ def contradicts(local: Peer, record: PeerRecord) -> bool:
         return False
     if record.subject_version != local.subject_version:
         return record.subject_version > local.subject_version
-    said_here = (local.address, local.own_name, local.changed_at_us)
+    said_here = (local.claimed_address, local.own_name, local.changed_at_us)
     return (record.address, record.name, record.issued_at_us) != said_here
 
 
@@ -122,8 +124,8 @@ def _observe_remote(cluster: Cluster, peer: Peer, record: PeerRecord) -> Observa
     is_same_version = record.subject_version == peer.subject_version
     evidence = _equivocated(peer, record) if is_same_version else []
     if record.left:
-        freed = grant_waiting_claim(cluster, peer)
-        return Observation(Verdict.APPLIED, [*evidence, _deactivated(record), *freed])
+        departure = [_deactivated(record), *moves_after(cluster, peer)]
+        return Observation(Verdict.APPLIED, [*evidence, *departure])
     if peer.status is PeerStatus.REMOVED:
         return Observation(Verdict.REMOVED_HERE)
     if is_same_version:
@@ -145,8 +147,9 @@ def _updated(cluster: Cluster, peer: Peer, record: PeerRecord) -> list[Event]:
                 record=record.signed,
             )
         )
-    if record.address != peer.address and _is_free(cluster, record.address, peer):
-        events += _moved(cluster, peer, record)
+    followers = moves_with(cluster, peer, record.address)
+    if followers is not None:
+        events += [_moved(peer, record), *followers]
     elif not events or record.address != peer.claimed_address:
         events.append(
             PeerAttested(
@@ -159,40 +162,14 @@ def _updated(cluster: Cluster, peer: Peer, record: PeerRecord) -> list[Event]:
     return events
 
 
-def _is_free(cluster: Cluster, address: Address, mover: Peer) -> bool:
-    """Whether nobody sits there, or its holder waits for the seat that *mover* gives up."""
-    holder_id = cluster.seat_by_address.get(address)
-    if holder_id is None:
-        return True
-    return cluster.peers[holder_id].claimed_address == mover.address
-
-
-def _moved(cluster: Cluster, peer: Peer, record: PeerRecord) -> list[Event]:
-    move = PeerReaddressed(
+def _moved(peer: Peer, record: PeerRecord) -> PeerReaddressed:
+    return PeerReaddressed(
         peer_id=peer.peer_id,
         before=peer.address,
         after=record.address,
         subject_version=record.subject_version,
         record=record.signed,
     )
-    return [move, *grant_waiting_claim(cluster, peer)]
-
-
-def grant_waiting_claim(cluster: Cluster, leaver: Peer) -> list[Event]:
-    """Return the move of the peer whose newest record names the address that *leaver* frees."""
-    claimant_id = cluster.claims.get(leaver.address) if leaver.is_active else None
-    if claimant_id is None:
-        return []
-    claimant = cluster.peers[claimant_id]
-    return [
-        PeerReaddressed(
-            peer_id=claimant_id,
-            before=claimant.address,
-            after=leaver.address,
-            subject_version=claimant.subject_version,
-            record=claimant.record,
-        )
-    ]
 
 
 def _deactivated(record: PeerRecord) -> PeerDeactivated:

@@ -42,7 +42,7 @@ ADDRESS_MAX_CHARS = 260
 HOST_MAX_CHARS = 253
 PORT_MAX = 65_535
 
-_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Za-hjkmnp-tv-z]{25}")
 _PORT = re.compile(r"[0-9]{1,5}")
 _DNS_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -55,10 +55,10 @@ def parse_ulid(text: str) -> str:
     Raises:
         InvalidId: It is not 26 characters of Crockford's base 32 below 2^128.
     """
-    canonical = text.upper()
-    if _ULID.fullmatch(canonical) is None:
+    # Compared before it is put in upper case, which makes two letters of ß, and ASCII of others.
+    if _ULID.fullmatch(text) is None:
         raise InvalidId(text)
-    return canonical
+    return text.upper()
 
 
 def parse_peer_id(text: str) -> PeerId:
@@ -81,7 +81,8 @@ def parse_address(text: str) -> Address:
     Return *text* as a canonical `host:port`.
 
     Accepts a DNS name, an IPv4 address or an IPv6 address in brackets, with a port from 1 to
-    65535. Two spellings of one address (`[::1]:80`, `[0:0::1]:80`) become equal.
+    65535. Two spellings of one address (`[::1]:80`, `[0:0::1]:80`) become equal, and so do an
+    IPv4 address and the IPv6 address that it is mapped to.
 
     Raises:
         InvalidAddress: The host or the port is missing or malformed.
@@ -101,9 +102,11 @@ def _canonical_host(text: str, host: str) -> str:
         if "%" in host:
             raise InvalidAddress(text, "an interface name after % means nothing on other machines")
         try:
-            return f"[{ipaddress.IPv6Address(host[1:-1])}]"
+            address = ipaddress.IPv6Address(host[1:-1])
         except ValueError:
             raise InvalidAddress(text, "the brackets hold no IPv6 address") from None
+        # The same machine as without the mapping, whose text differs between Python's versions.
+        return str(address.ipv4_mapped) if address.ipv4_mapped else f"[{address}]"
     if ":" in host:
         raise InvalidAddress(text, "write an IPv6 address in brackets, like [::1]:8080")
     if re.fullmatch(r"[0-9.]+", host):
@@ -112,7 +115,9 @@ def _canonical_host(text: str, host: str) -> str:
         except ValueError:
             raise InvalidAddress(text, "the host is no IPv4 address") from None
     name = host.lower().removesuffix(".")
-    if len(name) > HOST_MAX_CHARS or not all(map(_DNS_LABEL.fullmatch, name.split("."))):
+    # Outside ASCII, lower case may turn one host into another: the sign for kelvin into a k.
+    is_name = host.isascii() and all(map(_DNS_LABEL.fullmatch, name.split(".")))
+    if len(name) > HOST_MAX_CHARS or not is_name:
         raise InvalidAddress(text, "the host is no DNS name")
     return name
 

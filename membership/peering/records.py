@@ -50,7 +50,7 @@ def sign_record(signer: Signer, cluster_id: ClusterId, local: Peer) -> bytes:
             local.subject_version,
             not local.is_active,
             local.public_key,
-            local.address,
+            local.claimed_address,
             local.own_name,
             local.changed_at_us,
         ]

@@ -12,7 +12,7 @@ new ones; nothing stored is ever rewritten. New metadata is appended, with a def
 
 import dataclasses
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import UnionType
 
 import msgpack
@@ -28,9 +28,10 @@ from membership.domain.events import (
 )
 
 Convert = Callable[[typing.Any], typing.Any]
-
-UPCASTERS: Mapping[str, tuple[str, Callable[[list[typing.Any]], list[typing.Any]]]] = {}
+Upcasters = Mapping[str, tuple[str, Callable[[list[typing.Any]], list[typing.Any]]]]
 """Old stored name → (the next name, old fields → new fields), applied until a class is found."""
+
+UPCASTERS: Upcasters = {}
 
 
 class UnknownEvent(Exception):
@@ -74,8 +75,16 @@ def ulid_from_bytes(value: bytes) -> str:
     if text is None:
         if len(_ulid_cache) >= _CACHE_ENTRIES:
             _ulid_cache.clear()
-        text = _ulid_cache[value] = values.ulid_text(value)
+        text = _ulid_cache[value] = _ulid_text(value)
     return text
+
+
+def _ulid_text(value: typing.Any) -> str:
+    # The library makes a new id of None.
+    if not isinstance(value, bytes):
+        message = "an id is stored as 16 bytes"
+        raise TypeError(message)
+    return values.ulid_text(value)
 
 
 def _converters(annotation: typing.Any) -> tuple[Convert, Convert]:
@@ -87,8 +96,9 @@ def _converters(annotation: typing.Any) -> tuple[Convert, Convert]:
         return plan.pack, plan.unpack
     if typing.get_origin(annotation) is tuple:
         return list, tuple
-    if isinstance(annotation, UnionType) and type(None) in annotation.__args__:
-        to_stored, from_stored = _converters(annotation.__args__[0])
+    # What `PeerId | None` is an instance of differs between Python's versions.
+    if typing.get_origin(annotation) in (typing.Union, UnionType):
+        to_stored, from_stored = _converters(typing.get_args(annotation)[0])
         return (
             lambda value: None if value is None else to_stored(value),
             lambda value: None if value is None else from_stored(value),
@@ -113,7 +123,10 @@ class _Plan:
             for name, convert in zip(self._names, self._to, strict=True)
         ]
 
-    def unpack(self, fields: Sequence[typing.Any]) -> typing.Any:
+    def unpack(self, fields: list[typing.Any]) -> typing.Any:
+        if not isinstance(fields, list):
+            message = "fields are stored as an array"
+            raise TypeError(message)
         # Shorter arrays are older ones: what was appended since has a default.
         pairs = zip(self._names, self._from, fields, strict=False)
         return self._cls(**{name: convert(value) for name, convert, value in pairs})
@@ -125,9 +138,11 @@ class _MetadataPlan(_Plan):
     def __init__(self) -> None:
         super().__init__(Metadata)
         self._to = (values.ulid_bytes, *self._to[1:])
-        self._from = (values.ulid_text, *self._from[1:])
+        self._from = (_ulid_text, *self._from[1:])
 
 
+# The last ones are what an upcaster meets in fields that are not what they should be.
+_UNDECODABLE = (msgpack.UnpackException, ValueError, TypeError, LookupError, AttributeError)
 _PLANS: Mapping[str, _Plan] = {cls.stored_as: _Plan(cls) for cls in EVENT_TYPES}
 _METADATA = _MetadataPlan()
 
@@ -139,7 +154,13 @@ def encode(event: Event, metadata: Metadata) -> bytes:
     return packed
 
 
-def decode(position: int, version: int, stored_name: str, state: bytes) -> RecordedEvent:
+def decode(
+    position: int,
+    version: int,
+    stored_name: str,
+    state: bytes,
+    upcasters: Upcasters = UPCASTERS,
+) -> RecordedEvent:
     """
     Return the event that *state* holds, upcast to its newest shape.
 
@@ -150,8 +171,8 @@ def decode(position: int, version: int, stored_name: str, state: bytes) -> Recor
     try:
         metadata, fields = msgpack.unpackb(state)
         name = stored_name
-        while name in UPCASTERS:
-            name, upcast = UPCASTERS[name]
+        while name in upcasters:
+            name, upcast = upcasters[name]
             fields = upcast(fields)
         plan = _PLANS.get(name)
         if plan is None:
@@ -162,6 +183,6 @@ def decode(position: int, version: int, stored_name: str, state: bytes) -> Recor
             event=plan.unpack(fields),
             metadata=_METADATA.unpack(metadata),
         )
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+    except _UNDECODABLE as error:
         message = f"position {position}: the bytes of {stored_name} cannot be decoded"
         raise CorruptEvent(message) from error

@@ -10,7 +10,7 @@ its own events at its own positions, and takes what it finds there for its answe
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 from uuid import UUID
 
 from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent
@@ -33,6 +33,7 @@ from membership.store.rows import (
 )
 
 PAGE_ROWS = 2_000
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -125,7 +126,7 @@ class EventStore:
             StoreUnavailable: The database cannot be read now.
         """
         while True:
-            page = _read(self._recorder.scan, after, PAGE_ROWS)
+            page = _told(self._recorder.scan, after, PAGE_ROWS)
             yield from page
             if len(page) < PAGE_ROWS:
                 return
@@ -156,44 +157,45 @@ class EventStore:
 
     def leaf_hashes(self, start: int, stop: int) -> Sequence[bytes]:
         """Return the stored leaf hashes from index *start*, from 0, up to but without *stop*."""
-        return _read(self._recorder.leaf_hashes, start, stop - start)
+        return _told(self._recorder.leaf_hashes, start, stop - start)
 
     def leaves(self, start: int, stop: int) -> Sequence[bytes]:
         """Return the leaves themselves, by index as `leaf_hashes`."""
-        return [_leaf(row) for row in _read(self._recorder.scan, start, stop - start)]
+        return [_leaf(row) for row in _told(self._recorder.scan, start, stop - start)]
 
     def checkpoints(self) -> Sequence[StoredCheckpoint]:
         """Return the checkpoints that were kept, smallest first."""
-        return _read(self._recorder.checkpoints)
+        return _told(self._recorder.checkpoints)
 
     def cosignatures(self) -> Sequence[StoredCosignature]:
         """Return what each witness said last, ordered by witness."""
-        return _read(self._recorder.cosignatures)
+        return _told(self._recorder.cosignatures)
 
     def witnessed(self) -> Sequence[WitnessedHead]:
         """Return the newest checkpoint seen of each peer's log, ordered by peer."""
         return _read(self._recorder.witnessed)
 
     def seats(self) -> Sequence[Seat]:
-        """Return the table of seats, ordered by peer."""
-        return self._recorder.seats()
+        """Return the table of seats, ordered by peer; raises `StoreUnavailable`."""
+        return _told(self._recorder.seats)
 
     def replace_seats(self, seats: SeatChanges) -> None:
-        """Write the table of seats anew; for `membership rebuild`."""
-        self._recorder.replace_seats(seats)
+        """Write the table of seats anew, for `membership rebuild`; raises `StoreUnavailable`."""
+        _told(self._recorder.replace_seats, seats)
 
     def deliveries(self) -> Sequence[Delivery]:
-        """Return how far each destination has heard."""
-        return self._recorder.deliveries()
+        """Return how far each destination has heard; raises `StoreUnavailable`."""
+        return _told(self._recorder.deliveries)
 
     def close(self) -> None:
         """Release files and connections."""
         self._recorder.close()
 
 
-def _read(read: Callable[..., T], *arguments: int) -> T:
+def _told(ask: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    """Ask the recorder, and tell its errors in the words of this package."""
     try:
-        return read(*arguments)
+        return ask(*arguments, **options)
     except PersistenceError as error:
         raise StoreUnavailable(str(error)) from error
 

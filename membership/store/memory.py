@@ -72,21 +72,15 @@ class MemoryRecorder(POPOApplicationRecorder):
                 self._cosignatures[row.witness_id] = row
 
     def _seated(self, changes: SeatChanges) -> tuple[dict[PeerId, Seat], int]:
-        if not changes.vacated and changes.capacity is None:
+        if changes == SeatChanges():
             return self._seats, self._capacity
-        vacated = set(changes.vacated)
-        seats = {key: seat for key, seat in self._seats.items() if key not in vacated}
+        staying, vacated = {seat.peer_id for seat in changes.taken}, set(changes.vacated)
+        seats = {key: seat for key, seat in self._seats.items() if key not in vacated - staying}
         capacity = self._capacity
         if changes.capacity is not None:
             capacity = max(changes.capacity, len(seats))
-        for seat in changes.taken:
-            seats[seat.peer_id] = seat
-        addresses = {seat.address for seat in seats.values()}
-        keys = {seat.public_key for seat in seats.values()}
-        if len(addresses) < len(seats) or len(keys) < len(seats) or len(seats) > capacity:
-            message = "a seat is taken"
-            raise IntegrityError(message)
-        return seats, capacity
+        kept = [seat for key, seat in seats.items() if key not in vacated]
+        return _table([*kept, *changes.taken], capacity), capacity
 
     def scan(self, after: int, limit: int) -> Sequence[StoredRow]:
         """Return up to *limit* rows behind the position *after*, in order."""
@@ -137,8 +131,18 @@ class MemoryRecorder(POPOApplicationRecorder):
     def replace_seats(self, seats: SeatChanges) -> None:
         """Write the table of seats anew, from what a replay of the log gave."""
         with self._database_lock:
-            self._seats, self._capacity = {}, 1
-            self._seats, self._capacity = self._seated(seats)
+            limit = self._capacity if seats.capacity is None else seats.capacity
+            capacity = max(limit, len(seats.taken))
+            self._seats, self._capacity = _table(seats.taken, capacity), capacity
+
+
+def _table(seats: Sequence[Seat], capacity: int) -> dict[PeerId, Seat]:
+    """Return the seats by peer; raises `IntegrityError` when two are the same, or are too many."""
+    columns = zip(*seats, strict=True)
+    if len(seats) > capacity or any(len(set(column)) < len(seats) for column in columns):
+        message = "a seat is taken"
+        raise IntegrityError(message)
+    return {seat.peer_id: seat for seat in seats}
 
 
 def _id_bytes(event: StoredEvent) -> bytes:

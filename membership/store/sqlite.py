@@ -9,15 +9,16 @@ second active peer with one address or key, and one more than the licence allows
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import IntegrityError, PersistenceError, StoredEvent
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteCursor, SQLiteDatastore
 
 from membership.domain.values import PeerId
-from membership.store.errors import SchemaTooNew
+from membership.store.errors import LogCorrupt, SchemaTooNew, StoreUnavailable
 from membership.store.rows import (
     NOTHING_SIGNED,
     Delivery,
@@ -75,11 +76,15 @@ _INSERT = (
     "(position, originator_id, originator_version, topic, state, leaf_hash) "
     "VALUES (?,?,?,?,?,?)"
 )
+_TAKE_SEAT = "INSERT INTO seats VALUES (?,?,?)"
+# The casts let bytes that somebody turned into text be read, so that they can be found altered.
 _SCAN = (
-    "SELECT position, originator_id, originator_version, topic, state, leaf_hash "
-    "FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
+    "SELECT position, originator_id, originator_version, topic, CAST(state AS BLOB), "
+    "CAST(leaf_hash AS BLOB) FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
 )
-_LEAF_HASHES = "SELECT leaf_hash FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
+_LEAF_HASHES = (
+    "SELECT CAST(leaf_hash AS BLOB) FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
+)
 
 
 class SQLiteRecorder(SQLiteApplicationRecorder):
@@ -88,6 +93,10 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     Reads have connections of their own: in the library's pool a reader waits behind a waiting
     writer, which WAL itself never asks for.
+
+    Raises:
+        SchemaTooNew: A newer version wrote the database.
+        StoreUnavailable: It cannot be opened or created there, or is none.
     """
 
     datastore: SQLiteDatastore
@@ -97,7 +106,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         name = path.absolute().as_uri()
         self._reads = Datastore(name)
         super().__init__(Datastore(name))
-        self._migrate()
+        try:
+            self._migrate()
+        except PersistenceError as error:
+            message = f"{path} cannot be opened: {error}"
+            raise StoreUnavailable(message) from error
 
     def close(self) -> None:
         """Close every connection; the last one folds the write-ahead log into the file."""
@@ -132,46 +145,46 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
                 for position, event, hashed in zip(positions, stored_events, hashes, strict=True)
             ],
         )
+        if stored_events:
+            self._ensure_dense(c, first)
         self._change_seats(c, kwargs["seats"])
         self._save_deliveries(c, kwargs["deliveries"], kwargs["forgotten"])
         save_log_signatures(c, kwargs.get("log_signatures", NOTHING_SIGNED))
         return positions
 
+    def _ensure_dense(self, c: SQLiteCursor, first: int) -> None:
+        """Refuse to leave a hole: the log lost its end while the writer knew it."""
+        if first != 1:
+            c.execute("SELECT count(*) FROM stored_events WHERE position = ?", (first - 1,))
+            if not c.fetchone()[0]:
+                message = f"position {first - 1} is missing from the log"
+                raise IntegrityError(message)
+
     def _change_seats(self, c: SQLiteCursor, seats: SeatChanges) -> None:
-        if seats.vacated:
-            c.executemany("DELETE FROM seats WHERE peer_id = ?", [(p,) for p in seats.vacated])
+        staying = {seat.peer_id for seat in seats.taken}
+        self._vacate(c, [peer_id for peer_id in seats.vacated if peer_id not in staying])
         if seats.capacity is not None:
-            # A renewal may allow fewer nodes than there are: they stay, and none comes in.
+            # A renewal may allow fewer nodes than there are: they stay, and none comes in. So
+            # those who only change their seats are counted before they give up their old ones.
             c.execute("UPDATE seat_count SET capacity = max(?, taken)", (seats.capacity,))
-        if seats.taken:
-            c.executemany("INSERT INTO seats VALUES (?,?,?)", seats.taken)
+        self._vacate(c, [peer_id for peer_id in seats.vacated if peer_id in staying])
+        c.executemany(_TAKE_SEAT, seats.taken)
+
+    def _vacate(self, c: SQLiteCursor, peer_ids: Sequence[PeerId]) -> None:
+        c.executemany("DELETE FROM seats WHERE peer_id = ?", [(peer_id,) for peer_id in peer_ids])
 
     def _save_deliveries(
         self, c: SQLiteCursor, deliveries: Sequence[Delivery], forgotten: Sequence[PeerId]
     ) -> None:
-        if deliveries:
-            c.executemany(
-                "INSERT OR REPLACE INTO deliveries VALUES (?,?,?,?,?)",
-                [
-                    (
-                        row.peer_id,
-                        row.acked_version,
-                        row.attempts,
-                        row.failing_since_us,
-                        row.next_attempt_at_us,
-                    )
-                    for row in deliveries
-                ],
-            )
-        if forgotten:
-            c.executemany("DELETE FROM deliveries WHERE peer_id = ?", [(p,) for p in forgotten])
+        c.executemany(
+            "INSERT OR REPLACE INTO deliveries VALUES (?,?,?,?,?)",
+            [astuple(delivery) for delivery in deliveries],
+        )
+        c.executemany("DELETE FROM deliveries WHERE peer_id = ?", [(p,) for p in forgotten])
 
     def scan(self, after: int, limit: int) -> Sequence[StoredRow]:
-        """Return up to *limit* rows behind the position *after*, in order."""
-        return [
-            StoredRow(row[0], bytes.fromhex(row[1]), row[2], row[3], row[4], row[5])
-            for row in self._select(_SCAN, (after, limit))
-        ]
+        """Return up to *limit* rows behind the position *after*, in order; raises `LogCorrupt`."""
+        return [_stored_row(row) for row in self._select(_SCAN, (after, limit))]
 
     def leaf_hashes(self, after: int, limit: int) -> Sequence[bytes]:
         """Return up to *limit* leaf hashes behind the position *after*, in order."""
@@ -195,27 +208,31 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def deliveries(self) -> Sequence[Delivery]:
         """Return how far each destination has heard."""
-        return [
-            Delivery(
-                peer_id=row[0],
-                acked_version=row[1],
-                attempts=row[2],
-                failing_since_us=row[3],
-                next_attempt_at_us=row[4],
-            )
-            for row in self._select("SELECT * FROM deliveries", ())
-        ]
+        return [Delivery(**row) for row in self._select("SELECT * FROM deliveries", ())]
 
     def replace_seats(self, seats: SeatChanges) -> None:
         """Write the table of seats anew, from what a replay of the log gave."""
         with self.datastore.transaction(commit=True) as c:
             c.execute("DELETE FROM seats")
-            self._change_seats(c, seats)
+            c.execute(
+                "UPDATE seat_count SET capacity = max(ifnull(?, capacity), ?)",
+                (seats.capacity, len(seats.taken)),
+            )
+            c.executemany(_TAKE_SEAT, seats.taken)
 
     def _select(self, statement: str, params: tuple[object, ...]) -> Iterator[Any]:
         with self._reads.transaction(commit=False) as c:
             c.execute(statement, params)
             yield from c.fetchall()
+
+
+def _stored_row(row: Sequence[Any]) -> StoredRow:
+    position, stream_id, *rest = row
+    try:
+        return StoredRow(position, bytes.fromhex(stream_id), *rest)
+    except (ValueError, TypeError):
+        message = f"position {position} was altered: its stream is no id"
+        raise LogCorrupt(message) from None
 
 
 def _hex(event: StoredEvent) -> str:

@@ -61,7 +61,8 @@ class ThreadedWriter(Generic[W, R]):
         if self._is_open:
             self._is_open = False
             self._queue.put(None)
-        await self._stopped
+        # Whoever stops waiting for the end does not take it from others.
+        await asyncio.shield(self._stopped)
         self._thread.join()
 
     def _run(self) -> None:
@@ -89,12 +90,16 @@ class InlineWriter(Generic[W, R]):
     def __init__(self, process: Process[W, R], settle: Settle[R]) -> None:
         self._process = process
         self._settle = settle
+        self._is_open = True
 
     def put(self, work: W) -> "asyncio.Future[object]":
-        """Process *work* now."""
+        """Process *work* now. Raises `WriterStopped`."""
+        if not self._is_open:
+            raise WriterStopped
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._settle(self._process([work]), [future])
         return future
 
     async def stop(self) -> None:
-        """Nothing is queued, nothing to stop."""
+        """Take no more work; nothing is queued."""
+        self._is_open = False

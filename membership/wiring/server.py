@@ -142,6 +142,14 @@ async def _adapt(
         if not (is_older and document.license.cluster_id == present.cluster_id):
             await _install(agent, directory, document, SYSTEM_ORIGIN)
     await agent.bus.submit(ReaddressLocalPeer(address=address))
+    holder = agent.views.peers.at_address(address)
+    if holder is not None and not holder.is_local:
+        log.warning(
+            "the peer %s has its seat at %s, where this agent is now; if that peer is gone, "
+            "remove it",
+            holder.peer_id,
+            address,
+        )
 
 
 async def _install(
@@ -201,7 +209,7 @@ def _started(agent: Agent, opened: Opened, settings: Settings, port: int) -> Sta
         peer_id=local.peer_id,
         name=local.name,
         url=f"http://{host}:{port}",
-        advertise=local.address,
+        advertise=local.claimed_address,
         cluster_id=license_.cluster_id.hex(),
         data_dir=settings.data_dir,
         license_state=license_.state(system_nature().clock.now_us()).value,

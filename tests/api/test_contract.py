@@ -15,7 +15,7 @@ from tests.api.contract import PROMISES, PUBLIC_CALLS, REFUSALS, Promise, Refusa
 DIALLED = parse_address("198.51.100.7:9000")
 
 
-def _named(body: dict[str, Any], agent: Agent) -> dict[str, Any]:
+def named(body: dict[str, Any], agent: Agent) -> dict[str, Any]:
     """Put the ids of the fixture into the body."""
     if "json" not in body:
         return dict(body)
@@ -33,7 +33,7 @@ def _ids(row: Promise | Refusal) -> str:
 @pytest.mark.parametrize("promise", PROMISES, ids=_ids)
 async def test_a_call_with_its_scope_succeeds(agent: Agent, promise: Promise) -> None:
     before = agent.views.position
-    options = _named(promise.body, agent)
+    options = named(promise.body, agent)
     response = await agent.call(promise.call, scope=promise.scope, **options)
     body = await response.json()
     assert response.status == promise.status, body
@@ -50,7 +50,7 @@ async def test_a_call_with_its_scope_succeeds(agent: Agent, promise: Promise) ->
 @pytest.mark.parametrize("promise", PROMISES, ids=_ids)
 async def test_a_call_without_its_scope_is_refused(agent: Agent, promise: Promise) -> None:
     before = agent.views.position
-    options = _named(promise.body, agent)
+    options = named(promise.body, agent)
     headers = options.pop("headers", {})
 
     async def refused_with(authorization: str | None) -> dict[str, Any]:
@@ -78,7 +78,7 @@ async def test_a_call_without_its_scope_is_refused(agent: Agent, promise: Promis
 
 @pytest.mark.parametrize("promise", PROMISES, ids=_ids)
 async def test_admin_implies_every_scope(agent: Agent, promise: Promise) -> None:
-    response = await agent.call(promise.call, scope=ADMIN, **_named(promise.body, agent))
+    response = await agent.call(promise.call, scope=ADMIN, **named(promise.body, agent))
     assert response.status == promise.status
 
 
@@ -114,7 +114,7 @@ async def _arrange(agent: Agent, given: str) -> None:
 async def test_a_call_that_cannot_be_is_refused(agent: Agent, refusal: Refusal) -> None:
     await _arrange(agent, refusal.given)
     before, contents = agent.views.position, agent.views.peers.list_body()
-    options = _named(refusal.body, agent)
+    options = named(refusal.body, agent)
     headers = {**options.pop("headers", {}), **refusal.headers}
     response = await agent.call(refusal.call, headers=headers, **options)
     body = await response.json()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from membership.commands.reservations import waiting
 from membership.domain.errors import HandshakeFailed
 from membership.domain.events import PeerAdded
 from membership.peering.peering import Remembered
@@ -35,7 +36,7 @@ async def _complete(one: Agent, two: Agent) -> None:
     assert one.knows(two)
     assert two.knows(one)
     assert (_admissions(one), _admissions(two)) == (1, 1)
-    assert not one.state.reservations
+    assert not waiting(one.state.reservations, one.state.cluster)
 
 
 @in_virtual_time

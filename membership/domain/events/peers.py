@@ -54,10 +54,10 @@ class PeerAdded(PeerEvent):
     Attributes:
         name: The name in the peer's own record.
         label: This agent's name for it, empty for none.
-        subject_version: The version of the peer in its own log.
+        subject_version: The version of the peer in its own log, the highest that is known.
         how: `operator`, `inbound` or `discovered`.
         introduced_by: The peer whose record led to the handshake, if `discovered`.
-        record: Its signed record, exactly as received.
+        record: Its signed record of that version, exactly as received.
     """
 
     stored_as = "peer.added.v1"
@@ -105,11 +105,11 @@ class PeerReaddressed(PeerEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerAttested(PeerEvent):
     """
-    A newer record of a remote peer changed nothing that can be seen here.
+    A newer record of a peer changed nothing that can be seen here.
 
     Kept because the highest version seen must never fall. It also holds a claim to an address
     that another active peer has its seat at: *claimed_address* differs from the peer's address
-    until that seat is free.
+    until that seat is free. For the local peer, whose record is empty here, it is that alone.
     """
 
     stored_as = "peer.attested.v1"

@@ -1,0 +1,1 @@
+"""The write path: commands in, events or refusals out."""

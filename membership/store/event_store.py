@@ -173,7 +173,7 @@ class EventStore:
 
     def witnessed(self) -> Sequence[WitnessedHead]:
         """Return the newest checkpoint seen of each peer's log, ordered by peer."""
-        return _read(self._recorder.witnessed)
+        return _told(self._recorder.witnessed)
 
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer; raises `StoreUnavailable`."""

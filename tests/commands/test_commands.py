@@ -11,9 +11,12 @@ from membership.domain.errors import (
 )
 from membership.domain.events import (
     CommandRefused,
+    EpochBegan,
     Event,
     LicenseRenewed,
     PeerDeactivated,
+    PeerEpochObserved,
+    PeerForked,
     PeerReaddressed,
     PeerRemoved,
     PeerRenamed,
@@ -22,7 +25,7 @@ from membership.domain.events import (
 from membership.domain.license import US_PER_DAY
 from membership.domain.record import Verdict
 from membership.domain.values import Address, PublicKey, UnixUs
-from membership.store.rows import Delivery
+from membership.store.rows import Delivery, LogSignatures, StoredCheckpoint, WitnessedHead
 from tests.commands.write_side import WriteSide, admit, creation, facts, founded, reserve
 from tests.domain.histories import (
     ANN,
@@ -45,6 +48,8 @@ from tests.domain.histories import (
 
 ELSEWHERE = Address("elsewhere.example:1")
 RENEWAL = license_with(revision=2, expires_at_us=UnixUs(START_US + 9_000 * US_PER_DAY))
+SIGNED = LogSignatures(checkpoints=[StoredCheckpoint(5, b"root", b"note", START_US)])
+HEAD = WitnessedHead(ANN.peer_id, 2, 5, b"root", b"note", START_US)
 SERVICE = serving(2, "ann", "local")
 REGISTRATION = messages.RegisterService(
     service_id=SERVICE.service_id,
@@ -142,6 +147,33 @@ RECORDED: list[tuple[Command, list[Event], object]] = [
         [],
         None,
     ),
+    (messages.SaveLogSignatures(signed=SIGNED), [], None),
+    (
+        messages.BeginEpoch(epoch=1, former_checkpoint=b"former"),
+        [EpochBegan(epoch=1, former_checkpoint=b"former")],
+        None,
+    ),
+    (messages.WitnessCheckpoint(head=HEAD), [], None),
+    (
+        messages.WitnessCheckpoint(head=HEAD, former_checkpoint=b"former"),
+        [
+            PeerEpochObserved(
+                peer_id=ANN.peer_id, epoch=2, former_checkpoint=b"former", checkpoint=b"note"
+            )
+        ],
+        None,
+    ),
+    (
+        messages.ReportFork(
+            peer_id=ANN.peer_id, epoch=2, known_checkpoint=b"one", other_checkpoint=b"other"
+        ),
+        [
+            PeerForked(
+                peer_id=ANN.peer_id, epoch=2, known_checkpoint=b"one", other_checkpoint=b"other"
+            )
+        ],
+        None,
+    ),
     (messages.EnsureRoom(), [], None),
     (reserve("r", BOB), [], None),
     (messages.ReleaseSeat(reservation="r"), [], None),
@@ -178,6 +210,8 @@ def test_every_command_is_in_the_table() -> None:
         messages.ObserveRecord(record=ANN),
         messages.InstallLicense(license=license_with()),
         messages.SaveDeliveries(),
+        messages.SaveLogSignatures(),
+        messages.BeginEpoch(epoch=0, former_checkpoint=b""),
     ],
     ids=_name,
 )
@@ -207,6 +241,12 @@ _ALLOWED: list[Command] = [
     messages.InstallLicense(license=RENEWAL),
     messages.RecordRefusal(command="c", subject="", code="C", message="m"),
     messages.SaveDeliveries(rows=[Delivery(peer_id=ANN.peer_id, acked_version=2)]),
+    messages.SaveLogSignatures(signed=SIGNED),
+    messages.BeginEpoch(epoch=1, former_checkpoint=b"former"),
+    messages.WitnessCheckpoint(head=HEAD, former_checkpoint=b"former"),
+    messages.ReportFork(
+        peer_id=ANN.peer_id, epoch=2, known_checkpoint=b"one", other_checkpoint=b"other"
+    ),
     messages.ReleaseSeat(reservation="r"),
     messages.ReaddressLocalPeer(address=ELSEWHERE),
 ]

@@ -22,6 +22,7 @@ from membership.commands.messages import (
     RenamePeer,
     Request,
     SaveDeliveries,
+    SaveLogSignatures,
 )
 from membership.commands.processor import CONFLICT_ATTEMPTS
 from membership.domain.errors import NodeLimitExceeded, PeerAlreadyInCluster, PeerNotFound
@@ -29,7 +30,13 @@ from membership.domain.events import Actor, PeerAdded, PeerRenamed
 from membership.domain.values import UnixUs, ulid_bytes
 from membership.store.codec import UnknownEvent
 from membership.store.errors import StoreUnavailable
-from membership.store.rows import Delivery, SeatChanges
+from membership.store.rows import (
+    Delivery,
+    LogSignatures,
+    SeatChanges,
+    StoredCheckpoint,
+    StoredCosignature,
+)
 from tests.commands.random_commands import command_for
 from tests.commands.write_side import (
     SOFTWARE,
@@ -403,6 +410,27 @@ def test_deliveries_are_saved_without_an_event() -> None:
     assert facts(receipt) == []
     assert side.recorder.writes - before == 1
     assert _rows(side) == {ANN.peer_id: 2}, "the later one counts"
+
+
+# What is signed about the log
+
+
+def test_what_is_signed_about_the_log_is_saved_without_an_event() -> None:
+    side = founded()
+    [first, second] = [StoredCheckpoint(size, b"root", b"note", START_US) for size in (3, 4)]
+    witnessed = StoredCosignature(ANN.peer_id, 3, "line", START_US)
+    before = side.recorder.writes
+    outcomes = side.outcomes(
+        SaveLogSignatures(signed=LogSignatures(checkpoints=[first])),
+        SaveLogSignatures(signed=LogSignatures(cosignatures=[witnessed])),
+        SaveLogSignatures(signed=LogSignatures(checkpoints=[second], superseded=[3])),
+        NOBODY,
+    )
+    assert [isinstance(outcome, Receipt) for outcome in outcomes] == [True, True, True, False]
+    assert side.recorder.writes - before == 1
+    assert side.store.cosignatures() == [witnessed]
+    assert second in side.store.checkpoints()
+    assert len(side.events()) == 3
 
 
 # Whatever is asked

@@ -8,8 +8,10 @@ import pytest
 from membership.domain.events import (
     EVENT_TYPES,
     LICENSE_STREAM,
+    LOG_STREAM,
     REFUSALS_STREAM,
     CommandRefused,
+    EpochBegan,
     Event,
     PeerRemoved,
     ServiceRemoved,
@@ -38,6 +40,7 @@ from tests.domain.histories import (
         (licensed(), LICENSE_STREAM),
         (credential(), credential().client_id),
         (CommandRefused(command="c", subject="s", code="C", message="m"), REFUSALS_STREAM),
+        (EpochBegan(epoch=1, former_checkpoint=b""), LOG_STREAM),
     ],
     ids=lambda value: getattr(value, "stored_as", ""),
 )
@@ -51,7 +54,7 @@ def test_a_fact_about_nothing_is_none() -> None:
 
 
 def test_the_well_known_streams_are_ids_that_no_peer_can_have() -> None:
-    for stream in (LICENSE_STREAM, REFUSALS_STREAM):
+    for stream in (LICENSE_STREAM, REFUSALS_STREAM, LOG_STREAM):
         assert parse_ulid(stream) == stream
         assert stream < "01" + "0" * 24, "made in the first days of 1970"
 
@@ -65,4 +68,4 @@ def test_a_fact_is_frozen() -> None:
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)
 def test_a_stored_name_ends_with_the_number_of_its_shape(event_type: type[Event]) -> None:
-    assert re.fullmatch(r"[a-z]+\.[a-z]+\.v[1-9][0-9]*", event_type.stored_as)
+    assert re.fullmatch(r"[a-z]+\.[a-z_]+\.v[1-9][0-9]*", event_type.stored_as)

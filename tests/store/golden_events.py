@@ -7,6 +7,7 @@ from membership.domain.events import (
     Actor,
     CommandRefused,
     CredentialCreated,
+    EpochBegan,
     Event,
     HandshakeEvidence,
     LicenseInstalled,
@@ -16,7 +17,9 @@ from membership.domain.events import (
     PeerAttested,
     PeerCreated,
     PeerDeactivated,
+    PeerEpochObserved,
     PeerEquivocated,
+    PeerForked,
     PeerReaddressed,
     PeerRemoved,
     PeerRenamed,
@@ -43,6 +46,7 @@ _KEY = PublicKey(bytes(range(32)))
 _CLUSTER = ClusterId(bytes(range(100, 116)))
 _HOST, _NEW_HOST = Address("node-1.example:8080"), Address("[2001:db8::1]:65535")
 _RECORD, _NEWER_RECORD = b"\x92\xc4\x05 some\xc4\x06record", b"\x00\xff a newer record"
+_NOTE, _OTHER_NOTE = "origin/1\n7\nrööt\n".encode(), b"origin/2\n1\nroot\n"
 _NAME, _NEW_NAME = "Zoë 🛰 撤去", "n" * 255
 _TERMS: dict[str, Any] = {
     "license_id": "01KDVDNA3V0000000000000003",
@@ -111,6 +115,8 @@ _FULL: tuple[Event, ...] = (
     PeerEquivocated(
         peer_id=_PEER, subject_version=3, known_record=_RECORD, other_record=_NEWER_RECORD
     ),
+    PeerForked(peer_id=_PEER, epoch=1, known_checkpoint=_NOTE, other_checkpoint=_OTHER_NOTE),
+    PeerEpochObserved(peer_id=_PEER, epoch=2, former_checkpoint=_NOTE, checkpoint=_OTHER_NOTE),
     ServiceRegistered(service_id=_SERVICE, name=_NAME, source_peer_id=_PEER, target_peer_id=_OTHER),
     ServiceRemoved(service_id=_SERVICE),
     LicenseInstalled(revision=1, max_nodes=100, **_TERMS),
@@ -127,6 +133,7 @@ _FULL: tuple[Event, ...] = (
         code="CANNOT_DELETE_LOCAL",
         message="this is the local peer",
     ),
+    EpochBegan(epoch=3, former_checkpoint=_NOTE),
 )
 _PLAIN: tuple[Event, ...] = (
     PeerAdded(

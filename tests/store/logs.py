@@ -10,9 +10,19 @@ from eventsourcing.persistence import OperationalError, StoredEvent
 from membership.domain.events import Event, RecordedEvent
 from membership.domain.record import PeerRecord
 from membership.domain.values import PeerId
+from membership.proof.tree import MerkleTree
 from membership.store.event_store import EventStore, Recorder
 from membership.store.memory import MemoryRecorder
-from membership.store.rows import Batch, Delivery, Seat, SeatChanges, StoredRow
+from membership.store.rows import (
+    Batch,
+    Delivery,
+    Seat,
+    SeatChanges,
+    StoredCheckpoint,
+    StoredCosignature,
+    StoredRow,
+    WitnessedHead,
+)
 from membership.store.sqlite import SQLiteRecorder
 from tests.domain.histories import recorded
 
@@ -60,10 +70,25 @@ class Log:
         """Return what is in the log, decoded."""
         return list(self.store.events())
 
-    def everything(self) -> tuple[Sequence[StoredRow], Sequence[Seat], Sequence[Delivery]]:
+    def verified(self) -> list[RecordedEvent]:
+        """Return what is in the log, every leaf checked."""
+        return list(self.store.verified_events(self.tree()))
+
+    def tree(self) -> MerkleTree:
+        """Return an empty tree over the log."""
+        return MerkleTree(self.store.leaf_hashes)
+
+    def everything(self) -> list[Sequence[object]]:
         """Return all that can be read, to be compared with another time."""
         deliveries = sorted(self.store.deliveries(), key=lambda row: row.peer_id)
-        return list(self.store.rows()), list(self.store.seats()), deliveries
+        return [
+            list(self.store.rows()),
+            list(self.store.seats()),
+            deliveries,
+            self.store.checkpoints(),
+            self.store.cosignatures(),
+            self.store.witnessed(),
+        ]
 
 
 def seat_of(record: PeerRecord) -> Seat:
@@ -118,6 +143,26 @@ class FaultyRecorder:
         """Read, unless nothing can be read."""
         self._ensure_readable()
         return self.inner.scan(after, limit)
+
+    def leaf_hashes(self, after: int, limit: int) -> Sequence[bytes]:
+        """Read, unless nothing can be read."""
+        self._ensure_readable()
+        return self.inner.leaf_hashes(after, limit)
+
+    def checkpoints(self) -> Sequence[StoredCheckpoint]:
+        """Read, unless nothing can be read."""
+        self._ensure_readable()
+        return self.inner.checkpoints()
+
+    def cosignatures(self) -> Sequence[StoredCosignature]:
+        """Read, unless nothing can be read."""
+        self._ensure_readable()
+        return self.inner.cosignatures()
+
+    def witnessed(self) -> Sequence[WitnessedHead]:
+        """Read, unless nothing can be read."""
+        self._ensure_readable()
+        return self.inner.witnessed()
 
     def seats(self) -> Sequence[Seat]:
         """Read, unless nothing can be read."""

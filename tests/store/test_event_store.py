@@ -17,11 +17,18 @@ from hypothesis import strategies as st
 from membership.domain.events import PeerRemoved, PeerRenamed, RecordedEvent
 from membership.domain.record import PeerRecord
 from membership.domain.values import UnixUs
-from membership.proof.merkle import Frontier
 from membership.store.errors import AppendConflict, LogCorrupt, StoreUnavailable
 from membership.store.event_store import PAGE_ROWS
 from membership.store.memory import MemoryRecorder
-from membership.store.rows import Batch, Delivery, Seat, SeatChanges, StoredRow
+from membership.store.rows import (
+    Batch,
+    Delivery,
+    LogSignatures,
+    Seat,
+    SeatChanges,
+    StoredCheckpoint,
+    StoredRow,
+)
 from tests.domain.histories import (
     ANN,
     BOB,
@@ -59,8 +66,8 @@ def _rename(after: str) -> PeerRenamed:
 
 
 def test_an_empty_log_holds_nothing(log: Log) -> None:
-    assert log.everything() == ([], [], [])
-    assert list(log.store.verified_events(Frontier())) == []
+    assert log.everything() == [[]] * 6
+    assert log.verified() == []
 
 
 def test_what_was_appended_is_read_in_order(log: Log) -> None:
@@ -99,10 +106,11 @@ def test_a_log_is_scanned_from_anywhere_in_pages_of_any_size(log: Log) -> None:
 
 def test_every_event_grows_the_tree(log: Log) -> None:
     log.append(*(_rename(f"{number}") for number in range(11)))
-    tree, expected = Frontier(), Frontier()
+    tree, expected = log.tree(), log.tree()
     assert list(log.store.verified_events(tree)) == log.written
-    for row in log.store.rows():
-        expected.append(row.leaf_hash)
+    for hashed in log.store.leaf_hashes(0, 11):
+        expected.append(hashed)
+    assert [row.leaf_hash for row in log.store.rows()] == list(log.store.leaf_hashes(0, 99))
     assert (tree.size, tree.root()) == (11, expected.root())
 
 
@@ -345,6 +353,7 @@ def test_a_batch_that_is_refused_leaves_nothing_behind(
         seats=seated(ANN, vacated=[LOCAL], capacity=99),
         deliveries=[Delivery(peer_id=ANN.peer_id, acked_version=1)],
         forgotten=[LOCAL],
+        log_signatures=LogSignatures(checkpoints=[StoredCheckpoint(5, b"r", b"n", UnixUs(1))]),
     )
     with pytest.raises(AppendConflict):
         log.store.append(dataclasses.replace(good, **spoil))  # type: ignore[arg-type]
@@ -465,7 +474,12 @@ def test_what_cannot_be_read_is_unavailable(faulty: tuple[Log, FaultyRecorder]) 
         log.store.seats,
         log.store.deliveries,
         lambda: log.store.replace_seats(SeatChanges()),
-        lambda: list(log.store.verified_events(Frontier())),
+        log.verified,
+        log.store.checkpoints,
+        log.store.cosignatures,
+        log.store.witnessed,
+        lambda: log.store.leaf_hashes(0, 1),
+        lambda: log.store.leaves(0, 1),
     ):
         with pytest.raises(StoreUnavailable, match="connection is lost"):
             read()
@@ -473,7 +487,7 @@ def test_what_cannot_be_read_is_unavailable(faulty: tuple[Log, FaultyRecorder]) 
 
 def test_a_tree_that_is_further_than_the_log_finds_the_log_corrupt(log: Log) -> None:
     _found(log)
-    tree = Frontier()
+    tree = log.tree()
     list(log.store.verified_events(tree))
     with pytest.raises(LogCorrupt, match="position 3 is missing"):
         list(log.store.verified_events(tree))

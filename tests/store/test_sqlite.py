@@ -14,7 +14,6 @@ from tempfile import mkdtemp
 import pytest
 
 from membership.domain.events import PeerRenamed
-from membership.proof.merkle import Frontier
 from membership.store.errors import AppendConflict, LogCorrupt, SchemaTooNew, StoreUnavailable
 from membership.store.rows import Batch, Delivery
 from membership.store.sqlite import SCHEMA_VERSION, SQLiteRecorder
@@ -150,7 +149,6 @@ _PRELUDE = """
 import os, resource, sys
 from pathlib import Path
 from membership.domain.events import PeerRenamed
-from membership.proof.merkle import Frontier
 from membership.store.errors import StoreUnavailable
 from tests.domain.histories import *
 from tests.store.logs import *
@@ -185,7 +183,7 @@ log.append(added(ANN), seats=seated(ANN, capacity=10))
 assert log.events() == log.written
 log.store.close()
 again = Log(open_on_disk(directory))
-assert list(again.store.verified_events(Frontier())) == log.written
+assert again.verified() == log.written
 print("recovered")
 """
 
@@ -209,7 +207,7 @@ directory.chmod(0o755)
 (directory / "membership.db").chmod(0o644)
 log = Log(open_on_disk(directory), written=opened.written)
 log.append(added(ANN), seats=seated(ANN, capacity=10))
-assert list(log.store.verified_events(Frontier())) == log.written
+assert log.verified() == log.written
 print("recovered")
 """
 
@@ -298,7 +296,8 @@ def test_a_log_that_was_edited_is_found_corrupt(
     _fill(disk_log)
     disk_log.store.close()
     _tamper(tmp_path, statement)
-    log, tree = Log(open_on_disk(tmp_path)), Frontier()
+    log = Log(open_on_disk(tmp_path))
+    tree = log.tree()
     with pytest.raises(LogCorrupt, match=f"position {finding}"):
         list(log.store.verified_events(tree))
     assert tree.size < int(finding[0]), "nothing behind it is believed"

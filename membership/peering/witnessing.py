@@ -37,7 +37,7 @@ WITNESS = "witness"
 KINDS = frozenset({WITNESS, PROVE, RECALL})
 ROUND_S = 10.0
 ROUND_SPREAD = 0.2
-FIRST_ROUND_S = 1.0
+FIRST_ROUND_S = 4.0
 PASS_ON_S = 60.0
 MAX_PARTNERS = 16
 
@@ -90,7 +90,7 @@ class Witnessing:
         while True:
             partners = self._sample(self._behind())
             if not partners and loop.time() >= pass_on_s:
-                partners = self._sample(self._peers())[:1]
+                partners = self._sample(self._in_reach())[:1]
                 pass_on_s = loop.time() + PASS_ON_S
             await self._round(partners)
             spread = self._randomness.uniform(1 - ROUND_SPREAD, 1 + ROUND_SPREAD)
@@ -120,9 +120,12 @@ class Witnessing:
             self._origin, self._seen, self._shown = self._log.key.name, {}, {}
         return [
             peer_id
-            for peer_id in self._peers()
-            if self._shown.get(peer_id, 0) < newest.size and self._health.is_reachable(peer_id)
+            for peer_id in self._in_reach()
+            if max(self._shown.get(peer_id, 0), self._seen.get(peer_id, 0)) < newest.size
         ]
+
+    def _in_reach(self) -> list[PeerId]:
+        return [peer_id for peer_id in self._peers() if self._health.is_reachable(peer_id)]
 
     def _sample(self, peers: list[PeerId]) -> list[PeerId]:
         chosen: list[PeerId] = []

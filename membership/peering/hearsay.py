@@ -97,4 +97,4 @@ class Hearsay:
             check_shape(path, [bytes] * len(path))
         except MalformedFrame as failure:
             raise DeliveryFailed(str(failure)) from None
-        return Proof(first, path)
+        return Proof(first, second, path)

@@ -80,9 +80,10 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """The path from a log's *first* entries to more of them, as the log itself gave it."""
+    """What a log gave for its *first* entries to begin its *second*."""
 
     first: int
+    second: int
     path: Sequence[bytes]
 
 
@@ -171,9 +172,11 @@ class Witness:
         async with self._locks[shown.peer_id]:
             standing, known = self._standing(shown), self._heads.get(shown.peer_id)
             if known is None or standing not in (Standing.LARGER, Standing.SMALLER):
-                await self._keep(shown, Proof(0, ()))
+                await self._keep(shown, Proof(0, 0, ()))
                 return True
-            if proof is None or proof.first != min(known.size, shown.size):
+            sizes = sorted((known.size, shown.size))
+            # Another note may have come while the log was asked: then this proves nothing.
+            if proof is None or [proof.first, proof.second] != sizes:
                 return False
             if standing is Standing.LARGER:
                 await self._keep(shown, proof)
@@ -204,7 +207,7 @@ class Witness:
         """Return whether a checkpoint is the known one now, on disk; report what contradicts."""
         standing, known = self._standing(shown), self._heads.get(shown.peer_id)
         if known is not None and standing is Standing.LARGER:
-            if proof.first != known.size:
+            if (proof.first, proof.second) != (known.size, shown.size):
                 return False  # It did not know what is known here; it is told, and comes again.
             if not _is_continued(known.size, known.root, shown.size, shown.root, proof):
                 standing = Standing.FORKED

@@ -213,6 +213,6 @@ class Witnessing:
         if shown.peer_id != sender:
             message = "it is a checkpoint of another log"
             raise MalformedFrame(message)
-        line, held = await self._witness.show(shown, Proof(known_size, path))
+        line, held = await self._witness.show(shown, Proof(known_size, shown.size, path))
         self._hearsay.take(notes)
         return [line, held, self._hearsay.some(sender)]

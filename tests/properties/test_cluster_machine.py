@@ -33,7 +33,17 @@ PAUSES_S = st.sampled_from([0.0, 0.5, 3.0, 15.0, 90.0])
 OPERATORS = ("add", "rename", "label", "remove", "leave")
 MACHINES = ("crash", "stop", "move", "restore", "fill disk", "lose answer", "restart all", "clock")
 NETWORK = ("cut", "split", "mend", "storm", "slow")
-ATTACKERS = ("replay", "spoil", "reflect", "misdirect", "forge", "babble", "contradict", "invent")
+ATTACKERS = (
+    "replay",
+    "spoil",
+    "reflect",
+    "misdirect",
+    "forge",
+    "babble",
+    "contradict",
+    "invent",
+    "fork",
+)
 
 
 class ClusterMachine(RuleBasedStateMachine):

@@ -17,6 +17,7 @@ from membership.peering.envelope import REQUEST_NONCE_BYTES, Message, seal_reque
 from membership.peering.records import RECORD_TYPE, sign_record
 from membership.peering.transport import MESSAGE_PATH, TransportFailed
 from membership.peering.wire import MAX_FRAME_BYTES, pack, seal, split_sealed
+from membership.proof.checkpoint import sign_checkpoint
 from membership.proof.signing import Signer
 from tests.peering.two_agents import START_US
 from tests.simulation.faulty_network import Overheard
@@ -26,7 +27,18 @@ from tests.simulation.stage import Stage
 from tests.simulation.story import Step
 
 FRAMES_AT_ONCE = 4
-_KINDS = ("records", "digest", "summary", "verdicts", "refused", "nonsense", "")
+_KINDS = (
+    "records",
+    "digest",
+    "summary",
+    "verdicts",
+    "witness",
+    "prove",
+    "recall",
+    "refused",
+    "nonsense",
+    "",
+)
 
 
 async def _inject(stage: Stage, address: Address, path: str, frame: bytes) -> None:
@@ -175,6 +187,19 @@ async def _contradict(stage: Stage, insider: Host, target: Host, step: Step) -> 
     await _inject(stage, target.address, MESSAGE_PATH, frame)
 
 
+async def _fork(stage: Stage, insider: Host, target: Host, step: Step) -> None:
+    """Show, with the insider's own key, a history that its log does not have."""
+    if insider.agent is None or insider.agent.log.newest is None:
+        return
+    stage.suspects.add(insider.peer_id)
+    newest = insider.agent.log.newest.checkpoint
+    lie = replace(newest, size=newest.size + int(step.dice * 3), root=stage.chance.randbytes(32))
+    note = bytes(sign_checkpoint(insider.signer, lie).note)
+    body: list[Any] = [note, newest.size, [stage.chance.randbytes(32)], []]
+    frame = _request(stage, insider, target, "witness", body)
+    await _inject(stage, target.address, MESSAGE_PATH, frame)
+
+
 ATTACKS: Mapping[str, Happening] = {
     "replay": _replay,
     "spoil": _spoil,
@@ -184,4 +209,5 @@ ATTACKS: Mapping[str, Happening] = {
     "babble": _babble,
     "invent": _invent,
     "contradict": _contradict,
+    "fork": _fork,
 }

@@ -91,6 +91,7 @@ async def _restore(stage: Stage, host: Host, _: Host, step: Step) -> None:
     log_events = len(host.recorder.scan(0, 1_000_000))
     if log_events > FIRST_LIFE_EVENTS:
         position = FIRST_LIFE_EVENTS + int((log_events - FIRST_LIFE_EVENTS) * step.dice)
+        stage.suspects.add(host.peer_id)
         host.restore_backup(position)
         kept = stage.acknowledged.get(host.number, {})
         stage.acknowledged[host.number] = {p: e for p, e in kept.items() if p <= position}

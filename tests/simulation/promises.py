@@ -10,9 +10,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from membership.commands.processor import all_seats
 from membership.domain.admission import Admission
 from membership.domain.events import (
+    EpochBegan,
     PeerAdded,
     PeerDeactivated,
+    PeerEpochObserved,
     PeerEvent,
+    PeerForked,
     PeerRemoved,
     RecordedEvent,
 )
@@ -33,6 +36,7 @@ def all_are_kept(stage: Stage) -> None:
         no_duplicates_and_no_more_than_licensed(host)
         nobody_comes_back(host, stage.wanted.get(host.number, set()))
         nobody_else_is_seated(host, real)
+        nobody_honest_is_accused(host, stage.suspects)
 
 
 def log_of(host: Host) -> Sequence[RecordedEvent]:
@@ -97,6 +101,16 @@ def nobody_else_is_seated(host: Host, real: Collection[PeerId]) -> None:
             assert event.peer_id in real, recorded
             is_explicit = host.discovery is DiscoveryMode.EXPLICIT
             assert not (is_explicit and event.how == Admission.DISCOVERED), recorded
+
+
+def nobody_honest_is_accused(host: Host, suspects: Collection[PeerId]) -> None:
+    """Who never lost or rewrote a log is not said to have contradicted one, nor says so itself."""
+    for recorded in log_of(host):
+        event = recorded.event
+        if isinstance(event, PeerForked | PeerEpochObserved):
+            assert event.peer_id in suspects, recorded
+        if isinstance(event, EpochBegan):
+            assert host.peer_id in suspects, recorded
 
 
 def active_peers(host: Host) -> frozenset[PeerId]:

@@ -29,6 +29,7 @@ class Stage:
         acknowledged: The events that each host has acknowledged to operators: position → id.
         wanted: Whom each host's operators asked for since they last removed them.
         intruders: Strangers that an attacker made up.
+        suspects: Hosts whose logs may rightly be said to contradict what they signed.
         tasks: What has begun and not ended yet.
         failures: What went wrong in what has ended.
     """
@@ -39,6 +40,7 @@ class Stage:
     acknowledged: dict[int, dict[int, str]] = field(default_factory=dict)
     wanted: dict[int, set[PeerId]] = field(default_factory=dict)
     intruders: set[PeerId] = field(default_factory=set)
+    suspects: set[PeerId] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     failures: list[BaseException] = field(default_factory=list)
 

@@ -41,6 +41,7 @@ WEIGHTS = {
     "babble": 1.0,
     "invent": 0.5,
     "contradict": 0.5,
+    "fork": 0.5,
 }
 
 

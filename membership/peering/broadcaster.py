@@ -101,11 +101,14 @@ class Broadcaster:
 
     def destinations(self) -> Sequence[DestinationStatus]:
         """Return how far each destination has heard."""
+        return [self._status(destination) for destination in self._destinations.values()]
+
+    def _status(self, destination: Destination) -> DestinationStatus:
         now_s, now_us = asyncio.get_running_loop().time(), self._clock.now_us()
-        return [
-            destination.status(now_s, now_us, is_behind=self._is_behind(destination))
-            for destination in self._destinations.values()
-        ]
+        since_us = None
+        if self._is_behind(destination):
+            since_us = self._local.views.peers.local_changed_at_us(destination.acked_version)
+        return destination.status(now_s, now_us, undelivered_since_us=since_us)
 
     def _resume(self, peer: Peer, row: Delivery | None) -> None:
         now_s = asyncio.get_running_loop().time()

@@ -18,7 +18,14 @@ from membership.peering.envelope import Message, UnknownSender, open_request, se
 from membership.peering.health import Health
 from membership.peering.intake import RecordIntake
 from membership.peering.local import LocalAgent
-from membership.peering.messenger import RECORDS, REFUSED, UNKNOWN_SENDER, VERDICTS
+from membership.peering.messenger import (
+    NOT_A_MEMBER,
+    RECORDS,
+    REFUSED,
+    UNKNOWN_KIND,
+    UNKNOWN_SENDER,
+    VERDICTS,
+)
 from membership.peering.records import open_record
 from membership.peering.wire import MalformedFrame, check_shape
 
@@ -60,10 +67,10 @@ class Inbox:
         if request.kind == RECORDS:
             return VERDICTS, await self._take(request, source)
         if request.kind not in (DIGEST, SUMMARY):
-            return REFUSED, ["unknown_kind"]
+            return REFUSED, [UNKNOWN_KIND]
         sender = self._local.views.peers.get(request.sender)
         if sender is None or not sender.is_active:
-            return REFUSED, ["not_a_member"]
+            return REFUSED, [NOT_A_MEMBER]
         if request.kind == DIGEST:
             return DIGEST, self._anti_entropy.answer_digest(request.sender, request.body)
         return SUMMARY, self._anti_entropy.answer_summary(request.body)

@@ -15,8 +15,6 @@ from membership.client.client import MembershipClient
 from membership.client.errors import ApiError, ClientError, ConnectionFailed, UnexpectedReply
 from membership.client.replies import (
     AccessToken,
-    ClusterStatus,
-    Delivery,
     Departure,
     Identity,
     License,
@@ -25,21 +23,33 @@ from membership.client.replies import (
     Peer,
     Service,
 )
+from membership.client.standing import (
+    AgentHealth,
+    ClusterStatus,
+    Introduction,
+    PeerStanding,
+    SyncReport,
+    Unreachable,
+)
 
 __all__ = [
     "AccessToken",
+    "AgentHealth",
     "ApiError",
     "ClientError",
     "ClusterStatus",
     "ConnectionFailed",
-    "Delivery",
     "Departure",
     "Identity",
+    "Introduction",
     "License",
     "LicenseUsage",
     "LocalPeer",
     "MembershipClient",
     "Peer",
+    "PeerStanding",
     "Service",
+    "SyncReport",
     "UnexpectedReply",
+    "Unreachable",
 ]

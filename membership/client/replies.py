@@ -2,7 +2,8 @@
 What an agent answers, with the field names of its JSON.
 
 Instants are RFC 3339 texts in UTC, keys base64, cluster ids hexadecimal. Fields that this version
-does not know are left out, so that a newer agent may say more.
+does not know are left out, so that a newer agent may say more. How an agent stands is in
+`membership.client.standing`.
 """
 
 from dataclasses import dataclass, field, is_dataclass
@@ -93,33 +94,6 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """How far one peer has heard of the agent's own changes."""
-
-    peer_id: str
-    name: str
-    address: str
-    acked_version: int
-    is_behind: bool
-    attempts: int
-    failing_since: str | None
-    next_attempt_at: str | None
-    last_error: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterStatus:
-    """How an agent, its licence and its deliveries stand."""
-
-    peer: LocalPeer
-    cluster_id: str
-    license: LicenseUsage
-    log_position: int
-    deliveries: tuple[Delivery, ...]
-    software: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
     """A token and how long it lasts, in seconds."""
 
@@ -138,7 +112,7 @@ class Deletion:
 
 def decode(kind: type[R], value: object) -> R:
     """
-    Return parsed JSON as *kind*, one of the classes here or a tuple of one.
+    Return parsed JSON as *kind*, one of these classes or a tuple of one.
 
     Raises:
         ValueError: It is something else; the message names the field.

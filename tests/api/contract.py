@@ -64,6 +64,21 @@ LICENSE = frozenset(
         "nodes",
     }
 )
+STATUS = frozenset(
+    {
+        "observed_at",
+        "peer",
+        "cluster_id",
+        "digest",
+        "health",
+        "license",
+        "log_position",
+        "peers",
+        "introductions",
+        "software",
+    }
+)
+SYNC = frozenset({"agreed", "agreeing", "differing", "unreachable"})
 DELETED = frozenset({"deleted"})
 ADD = {"json": {"address": "198.51.100.7:9000"}}
 NEW_SERVICE = {"json": {"name": "s", "source_peer_id": "{local}", "target_peer_id": "{other}"}}
@@ -116,8 +131,10 @@ PROMISES = [
     Promise(
         call="GET /v1/cluster/status",
         scope="peers.read",
-        keys=frozenset({"peer", "cluster_id", "license", "log_position", "deliveries", "software"}),
+        keys=STATUS,
     ),
+    Promise(call="POST /v1/cluster/sync", scope="admin", keys=SYNC),
+    Promise(call="POST /v1/cluster/sync?wait=60", scope="admin", keys=SYNC),
 ]
 
 PUBLIC_CALLS = {
@@ -299,6 +316,15 @@ REFUSALS = [
     _refused("PUT /v1/license", "LICENSE_INVALID"),
     _refused("PUT /v1/license", "LICENSE_INVALID", body=_json(b"{}")),
     _refused("PUT /v1/license", "LICENSE_INVALID", body=_json(license_document(max_nodes=11))),
+    # A round with everybody.
+    _bad("POST /v1/cluster/sync?wait=61"),
+    _bad("POST /v1/cluster/sync?wait=-1"),
+    _bad("POST /v1/cluster/sync?wait=1.5"),
+    _bad("POST /v1/cluster/sync?wait="),
+    _bad("POST /v1/cluster/sync?timeout=5"),
+    _bad("POST /v1/cluster/sync", body={"json": {"wait": 5}}),
+    _refused("POST /v1/cluster/sync", "PEER_DEACTIVATED", given="left"),
+    Refusal(call="GET /v1/cluster/sync", status=405, code="METHOD_NOT_ALLOWED"),
     # The shape of requests.
     _bad("GET /v1/cluster/identity?x=1"),
     _bad("GET /v1/cluster/status?x=1"),

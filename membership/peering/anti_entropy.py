@@ -97,9 +97,11 @@ class AntiEntropy:
 
     async def _meet_acquaintances(self, until_s: float) -> None:
         loop = asyncio.get_running_loop()
-        while (wait_s := until_s - loop.time()) > 0:
+        while loop.time() < until_s:
             try:
-                partner = await asyncio.wait_for(self._acquaintances.get(), wait_s)
+                # No wait_for: one that is cancelled as its end comes, goes on (gh-86296).
+                async with asyncio.timeout_at(until_s):
+                    partner = await self._acquaintances.get()
             except TimeoutError:
                 return
             await self._round(partner)

@@ -186,10 +186,11 @@ class Broadcaster:
             await self._take_own(held, destination.peer_id)
 
     async def _wait_for_turn(self, destination: Destination) -> None:
-        delay_s = destination.next_attempt_s - asyncio.get_running_loop().time()
-        if delay_s > 0:
+        if destination.next_attempt_s > asyncio.get_running_loop().time():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(destination.woken.wait(), delay_s)
+                # No wait_for: one that is cancelled as its end comes, goes on (gh-86296).
+                async with asyncio.timeout_at(destination.next_attempt_s):
+                    await destination.woken.wait()
         destination.woken.clear()
 
     def _note_failure(self, destination: Destination, reason: str) -> None:

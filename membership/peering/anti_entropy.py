@@ -77,7 +77,7 @@ class AntiEntropy:
                 self._acquaintances.put_nowait(event.peer_id)
 
     def sign_of_life(self, peer_id: PeerId) -> None:
-        """Exchange soon with a peer that was just heard from, if it is not known to answer."""
+        """Exchange soon with a peer that was just heard from, if it did not answer before."""
         if self._partners.needs_probe(peer_id):
             self._acquaintances.put_nowait(peer_id)
 

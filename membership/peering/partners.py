@@ -4,8 +4,8 @@ Whom an agent exchanges with next.
 Partners take turns, in an order that is shuffled each time, so that every peer is asked within as
 many rounds as there are peers, and what the status says of one is never older than that. Chance
 alone leaves some of 100 peers unasked for an hour. A peer that failed once is asked again in the
-next round, so that a doubt does not last; and one that is not known to answer is asked as soon as
-it is heard from.
+next round, so that a doubt does not last; and one that did not answer before is asked as soon as it
+is heard from.
 
 Source of the turns: A. Das et al., "SWIM", 2002, section 4.3.
 """
@@ -53,8 +53,8 @@ class Partners:
         return turns.pop() if turns else None
 
     def needs_probe(self, peer_id: PeerId) -> bool:
-        """Return, once a minute, that a peer that was just heard from is not known to answer."""
-        if self._health.reachable(peer_id) or not self.include(peer_id):
+        """Return, once a minute, whether a peer that was just heard from did not answer before."""
+        if self._health.reachable(peer_id) is not False or not self.include(peer_id):
             return False
         # Two agents that cannot answer each other would wake each other for ever.
         now_s = asyncio.get_running_loop().time()

@@ -18,6 +18,7 @@ from tests.e2e.hosts import PORT, Host
 STARTED_S = 30.0
 SETTLED_S = 60.0
 POLL_S = 0.05
+TOKEN_TTL_S = 86_400
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
     **{key: value for key, value in os.environ.items() if not key.startswith("MEMBERSHIP_")},
@@ -53,11 +54,15 @@ def issue_license(directory: Path, *, name: str = "license", max_nodes: int = 10
     return out
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until *condition* holds; fails when it does not within a minute."""
-    async with asyncio.timeout(SETTLED_S):
+async def eventually(
+    condition: Callable[[], Awaitable[bool]],
+    within_s: float = SETTLED_S,
+    poll_s: float = POLL_S,
+) -> None:
+    """Wait until *condition* holds; fails when it does not within *within_s*."""
+    async with asyncio.timeout(within_s):
         while not await condition():
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(poll_s)
 
 
 class AgentProcess:
@@ -105,6 +110,11 @@ class AgentProcess:
 
     async def start(self) -> None:
         """Start the process and wait until it is ready."""
+        await self.spawn()
+        await self.until_ready()
+
+    async def spawn(self) -> None:
+        """Start the process."""
         log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
         with log:
             self._process = await asyncio.create_subprocess_exec(
@@ -116,10 +126,10 @@ class AgentProcess:
                 stderr=log,
             )
         self._session = aiohttp.ClientSession(connector=self.host and self.host.connector())
-        await self._until_ready()
-        self._token = wiring.mint_local_token(self.data_dir, scopes=["admin"], ttl_s=3_600)
 
-    async def _until_ready(self) -> None:
+    async def until_ready(self, within_s: float = SETTLED_S) -> None:
+        """Wait until the process that was started answers."""
+
         async def is_ready() -> bool:
             assert self.process.returncode is None, self.read_log()
             try:
@@ -128,7 +138,8 @@ class AgentProcess:
                 return False
             return status == 200
 
-        await eventually(is_ready)
+        await eventually(is_ready, within_s)
+        self._token = wiring.mint_local_token(self.data_dir, scopes=["admin"], ttl_s=TOKEN_TTL_S)
 
     def read_log(self) -> str:
         """Return everything that the process wrote."""

@@ -1,8 +1,8 @@
 """
 How an agent stands, as people read it.
 
-One line a peer, those with a trouble first; below the table each trouble in words, because why a
-peer cannot be reached does not fit a column, and because nobody finds one line among fifty.
+One line a peer, the worst first, because nobody finds one line among fifty; below the table the
+reasons in words, because they fit no column, each with the peers that it is true of.
 """
 
 from collections.abc import Iterator, Sequence
@@ -43,11 +43,22 @@ def _own(answer: ClusterStatus) -> Table:
             "address": peer.address,
             "cluster": answer.cluster_id,
             "licence": _license(answer.license),
+            "peers": _summary(answer.peers),
             "log": f"position {answer.log_position}, own version {peer.version}",
             "digest": answer.digest,
             "software": answer.software,
         }
     )
+
+
+def _summary(peers: Sequence[PeerStanding]) -> Text:
+    counts = {
+        "not reachable": sum(peer.reachable is False for peer in peers),
+        "with news to hear": sum(peer.is_behind for peer in peers),
+        "not agreeing": sum(peer.digest_equal is False for peer in peers),
+    }
+    troubles = [f"{count} {words}" for words, count in counts.items() if count]
+    return Text(", ".join([str(len(peers)), *troubles]), "yellow" if troubles else "green")
 
 
 def _license(usage: LicenseUsage) -> Text:
@@ -90,7 +101,7 @@ def _peers(answer: ClusterStatus) -> Sequence[Table | Text]:
             _news(peer, answer.observed_at),
             _yes_or_no(peer.digest_equal),
         )
-        for peer in sorted(answer.peers, key=lambda peer: not _is_troubled(peer))
+        for peer in sorted(answer.peers, key=_wellness)
     ]
     return [table(headings, rows, whole=headings[1:])]
 
@@ -100,8 +111,10 @@ def peer_name(name: str, address: str) -> str:
     return f"{printable(name)} {address}" if name else address
 
 
-def _is_troubled(peer: PeerStanding) -> bool:
-    return bool(peer.last_error) or peer.reachable is False or peer.digest_equal is False
+def _wellness(peer: PeerStanding) -> int:
+    if peer.reachable is False:
+        return 0
+    return 1 if peer.last_error or peer.digest_equal is False else 2
 
 
 def _yes_or_no(value: bool | None) -> Text:  # noqa: FBT001  it is the datum
@@ -115,16 +128,18 @@ def _yes_or_no(value: bool | None) -> Text:  # noqa: FBT001  it is the datum
 
 
 def _news(peer: PeerStanding, now: str) -> Text:
-    if not peer.is_behind:
+    if peer.undelivered_since is None:
         return Text("heard", "green")
-    return Text(f"untold {_ago(peer.undelivered_since, now)}", "yellow")
+    return Text(f"untold {_between(peer.undelivered_since, now)}", "yellow")
 
 
 def _ago(instant: str | None, now: str) -> str:
-    """Return how long before *now* an instant was, in its greatest unit: `12 min`."""
-    if instant is None:
-        return "-"
-    elapsed = datetime.fromisoformat(now) - datetime.fromisoformat(instant)
+    return "-" if instant is None else f"{_between(instant, now)} ago"
+
+
+def _between(earlier: str, later: str) -> str:
+    """Return the time from one instant to another, in its greatest unit: `12 min`."""
+    elapsed = datetime.fromisoformat(later) - datetime.fromisoformat(earlier)
     elapsed_s = max(0, int(elapsed.total_seconds()))
     for unit_s, unit in _UNITS:
         if elapsed_s >= unit_s:
@@ -141,19 +156,23 @@ def _duration(milliseconds: float | None) -> str:
 
 
 def _troubles(answer: ClusterStatus) -> Iterator[Text]:
+    by_reason: dict[str, list[PeerStanding]] = {}
     for peer in answer.peers:
         if peer.last_error:
-            yield Text(f"{peer_name(peer.name, peer.address)}: {_trouble(peer)}", "yellow")
+            by_reason.setdefault(peer.last_error, []).append(peer)
+    for reason, peers in by_reason.items():
+        yield Text(f"{printable(reason)}:", "yellow")
+        for peer in peers:
+            yield Text(f"  {peer_name(peer.name, peer.address)}{_next(peer, answer.observed_at)}")
     for introduction in answer.introductions:
         yield Text(_introduction(introduction))
 
 
-def _trouble(peer: PeerStanding) -> str:
-    words = printable(peer.last_error)
+def _next(peer: PeerStanding, now: str) -> str:
     if peer.next_attempt_at is None:
-        return words
-    times = "once" if peer.attempts == 1 else f"{peer.attempts} times"
-    return f"{words}; tried {times}, again at {to_the_second(peer.next_attempt_at)[-8:]} UTC"
+        return ""
+    attempts = "1 attempt" if peer.attempts == 1 else f"{peer.attempts} attempts"
+    return f", {attempts}, next in {_between(now, peer.next_attempt_at)}"
 
 
 def _introduction(introduction: Introduction) -> str:

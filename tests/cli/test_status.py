@@ -33,11 +33,21 @@ def test_a_peer_is_one_line_and_its_trouble_another() -> None:
     heading = next(n for n, line in enumerate(screen) if line.startswith("PEER"))
     assert screen[heading].split() == ["PEER", "REACHABLE", "SEEN", "RTT", "NEWS", "AGREES"]
     troubled, well = (" ".join(line.split()) for line in screen[heading + 1 : heading + 3])
-    assert well == "beta [2001:db8::7]:8080 yes 2 s 1.5 ms heard yes"
+    assert well == "beta [2001:db8::7]:8080 yes 2 s ago 1.5 ms heard yes"
     assert troubled == "gamma [2001:db8::7]:8080 no - - untold 1 min ?"
     text = " ".join(line.strip() for line in screen)
-    assert "gamma [2001:db8::7]:8080: nothing listens there; tried 4 times, again at" in text
-    assert "beta [2001:db8::7]:8080:" not in text
+    told = "nothing listens there: gamma [2001:db8::7]:8080, 4 attempts, next in 4 s"
+    assert told in text
+    assert text.count("beta [2001:db8::7]:8080") == 1
+
+
+def test_all_peers_are_summed_up_for_those_that_do_not_fit_the_screen() -> None:
+    peers = [fake.WELL, fake.DOWN, fake.DOWN, fake.WELL | {"digest_equal": False}]
+    summary = next(line for line in shown(peers=peers) if line.startswith("peers "))
+    words = summary.removeprefix("peers").strip()
+    assert words == "4, 2 not reachable, 2 with news to hear, 1 not agreeing"
+    summary = next(line for line in shown(peers=[fake.WELL]) if line.startswith("peers "))
+    assert summary.split() == ["peers", "1"]
 
 
 def test_an_introduction_tells_who_and_why_not_yet() -> None:

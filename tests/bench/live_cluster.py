@@ -50,18 +50,26 @@ class LiveCluster:
         await self.until_mesh()
 
     async def until_mesh(self) -> None:
-        """Wait until every agent lists every other one and all know the same."""
+        """Wait until every agent lists every other one, and all know the same."""
         for agent in self.agents:
             await eventually(lambda agent=agent: self._lists_all(agent), MESH_S, POLL_S)
         await eventually(self._know_the_same, MESH_S, POLL_S)
+
+    async def until_told(self) -> None:
+        """Wait until every agent has acknowledged what each other one had to tell it."""
+        for agent in self.agents:
+            await eventually(lambda agent=agent: _has_told(agent), MESH_S, POLL_S)
 
     async def _lists_all(self, agent: AgentProcess) -> bool:
         return len(await agent.peers()) == len(self.agents)
 
     async def _know_the_same(self) -> bool:
-        statuses = [await agent.status() for agent in self.agents]
-        are_told = not any(peer["is_behind"] for status in statuses for peer in status["peers"])
-        return are_told and len({status["digest"] for status in statuses}) == 1
+        digest = (await self.agents[0].status())["digest"]
+        for agent in self.agents:
+            # The first that differs decides: to ask a hundred agents is work for them.
+            if (await agent.status())["digest"] != digest:
+                return False
+        return True
 
     async def move_behind(self, meter: Meter) -> None:
         """Start every agent again, with an address that is the meter's."""
@@ -74,6 +82,7 @@ class LiveCluster:
             self.agents[number] = moved
         await start(self.agents)
         await self.until_mesh()
+        await self.until_told()
 
     def memory_mb(self) -> float:
         """Return the median of what an agent has in memory."""
@@ -81,6 +90,10 @@ class LiveCluster:
             int(Path(f"/proc/{agent.process.pid}/statm").read_text().split()[1]) * _PAGE_BYTES / 1e6
             for agent in self.agents
         )
+
+
+async def _has_told(agent: AgentProcess) -> bool:
+    return not any(peer["is_behind"] for peer in (await agent.status())["peers"])
 
 
 @contextlib.asynccontextmanager

@@ -6,12 +6,13 @@ after a change and kept until the next. So a read costs a dictionary look-up, an
 ten thousand peers costs one encoding and one join, not ten thousand encodings.
 """
 
-from bisect import bisect_left, insort
+from array import array
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Sequence
 
 from membership.domain.events import PeerEvent, RecordedEvent
 from membership.domain.peer import Peer, evolve_peer
-from membership.domain.values import Address, PeerId, PublicKey
+from membership.domain.values import Address, PeerId, PublicKey, UnixUs
 
 Encode = Callable[[Peer], bytes]
 _Order = tuple[int, PeerId]
@@ -37,6 +38,8 @@ class PeersView:
         self._by_key: dict[PublicKey, PeerId] = {}
         self._lists: dict[bool | None, bytes] = {}
         self._local_id: PeerId | None = None
+        self._local_versions = array("q")
+        self._local_changes_us = array("q")
         self.changed_by = ""
 
     def __len__(self) -> int:
@@ -51,6 +54,11 @@ class PeersView:
             raise LookupError(message)
         return self._peers[self._local_id]
 
+    def local_changed_at_us(self, above: int) -> UnixUs:
+        """Return when the local peer's oldest subject version above a lower one was recorded."""
+        index = bisect_right(self._local_versions, above)
+        return UnixUs(self._local_changes_us[min(index, len(self._local_versions) - 1)])
+
     def apply(self, recorded: RecordedEvent) -> None:
         """Fold one event in; events of other streams change nothing here."""
         event = recorded.event
@@ -63,6 +71,8 @@ class PeersView:
         self._peers[after.peer_id] = after
         if after.is_local:
             self._local_id = after.peer_id
+            self._local_versions.append(after.subject_version)
+            self._local_changes_us.append(after.changed_at_us)
         if after.is_active:
             self._put_in(after)
         self._lists.clear()

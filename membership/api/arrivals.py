@@ -101,6 +101,17 @@ def boolean(given: Mapping[str, str], name: str) -> bool | None:
     return None if value is None else value == "true"
 
 
+def whole_number(given: Mapping[str, str], name: str, low: int, high: int) -> int | None:
+    """Return a parameter that is a number from *low* to *high*; None when absent."""
+    text = given.get(name)
+    if text is None:
+        return None
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(high))
+    if not is_number or not low <= int(text) <= high:
+        raise InvalidField(name, f"it is a whole number from {low} to {high}")
+    return int(text)
+
+
 def ulid_in_path(request: web.Request) -> PeerId:
     """Return the id in the path; raises `NotFound`, since nothing has an id that is none."""
     try:

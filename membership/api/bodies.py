@@ -1,7 +1,8 @@
 """
 Request bodies: which fields each may have, and what is wrong with one that has others.
 
-What is answered is in `membership.api.schema`; no other module spells a JSON key.
+What is answered is in `membership.api.schema` and `membership.api.status_schema`; no other module
+spells a JSON key.
 """
 
 import json
@@ -17,6 +18,10 @@ class Body(BaseModel):
     """A request's body: only known fields, each of exactly its type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class NoFields(Body):
+    """`POST /v1/cluster/sync`."""
 
 
 class NewPeer(Body):
@@ -86,7 +91,8 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _invalid_field(model: type[Body], field: str, problem: str) -> InvalidField:
     known = model.model_fields
     if problem == "extra_forbidden":
-        return InvalidField(field, f"unknown field; known are: {', '.join(known)}")
+        allowed = f"known are: {', '.join(known)}" if known else "there are none here"
+        return InvalidField(field, f"unknown field; {allowed}")
     wanted = known[field].description
     return InvalidField(
         field, f"it is missing; give {wanted}" if problem == "missing" else f"must be {wanted}"

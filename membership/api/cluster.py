@@ -2,16 +2,18 @@
 
 from aiohttp import web
 
-from membership.api import schema
+from membership.api import bodies, schema, status_schema
 from membership.api.answers import answer, write_answer
-from membership.api.arrivals import origin_of, parameters, read_body
+from membership.api.arrivals import origin_of, parameters, read_body, whole_number
 from membership.api.context import CONTEXT, ApiContext
 from membership.api.guard import public, requires
 from membership.api.scopes import ADMIN, PEERS_READ
 from membership.api.tokens import public_jwk
 from membership.commands.messages import SaveDeliveries
 
+MAX_SYNC_WAIT_S = 60
 _NONE: frozenset[str] = frozenset()
+_SYNC = frozenset({"wait"})
 
 
 @public
@@ -48,16 +50,21 @@ async def identity(request: web.Request) -> web.Response:
 
 @requires(PEERS_READ)
 async def status(request: web.Request) -> web.Response:
-    """Answer how the agent stands, and what each other peer has heard of it."""
+    """Answer how the agent, and each other peer as it sees them, stands."""
     parameters(request, _NONE)
     context = request.app[CONTEXT]
-    body = schema.encode_status(
-        context.views,
-        context.peering.destinations(),
-        context.clock.now_us(),
-        context.software,
-    )
-    return answer(body)
+    standing = context.peering.status()
+    now_us = context.clock.now_us()
+    return answer(status_schema.encode_status(context.views, standing, now_us, context.software))
+
+
+@requires(ADMIN)
+async def sync(request: web.Request) -> web.Response:
+    """Compare with every peer now, and answer who agrees; that some do not is no error."""
+    wait_s = whole_number(parameters(request, _SYNC), "wait", 0, MAX_SYNC_WAIT_S)
+    bodies.parse_body(bodies.NoFields, await read_body(request))
+    report = await request.app[CONTEXT].peering.sync(wait_s or 0)
+    return answer(status_schema.encode_sync(report))
 
 
 @requires(PEERS_READ)
@@ -89,6 +96,7 @@ CLUSTER_ROUTES = (
     web.get("/.well-known/jwks.json", key_set),
     web.get("/v1/cluster/identity", identity),
     web.get("/v1/cluster/status", status),
+    web.post("/v1/cluster/sync", sync),
     web.get("/v1/license", get_license),
     web.put("/v1/license", put_license),
 )

@@ -1,6 +1,6 @@
 """What the API needs of the agent, handed in by wiring."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from aiohttp import web
 
 from membership.commands.bus import CommandBus
 from membership.commands.messages import Origin, Receipt
-from membership.commands.ports import Clock, DestinationStatus, IdSource, Randomness
+from membership.commands.ports import Clock, IdSource, PeeringStatus, Randomness, SyncReport
 from membership.domain.values import Address
 from membership.proof.signing import Signer
 from membership.transparency.log import TransparencyLog
@@ -28,8 +28,17 @@ class PeeringPort(Protocol):
             MembershipError: Refused here or there, or the other side could not be proved.
         """
 
-    def destinations(self) -> Sequence[DestinationStatus]:
-        """Return how far each peer has heard of this agent's own changes."""
+    async def sync(self, wait_s: float) -> SyncReport:
+        """
+        Compare with every peer now, and again until those that answer agree or *wait_s* is over.
+
+        Raises:
+            LocalPeerDeactivated: This agent has left.
+            StoreUnavailable: What others told cannot be written now.
+        """
+
+    def status(self) -> PeeringStatus:
+        """Return how this agent stands with the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """
 What the API answers, as JSON: every key, and nothing else.
 
-Request bodies are in `membership.api.bodies`. Instants are RFC 3339 in UTC, keys base64, cluster
-ids hexadecimal.
+How an agent stands is in `membership.api.status_schema`, request bodies are in
+`membership.api.bodies`. Instants are RFC 3339 in UTC, keys base64, cluster ids hexadecimal.
 """
 
 from base64 import b64encode
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 
-from membership.commands.ports import DestinationStatus
 from membership.domain.license import US_PER_DAY, License
 from membership.domain.peer import Peer, PeerStatus
 from membership.domain.rfc3339 import rfc3339
@@ -18,7 +17,6 @@ from membership.domain.service import Service
 from membership.domain.values import ClusterId, UnixUs
 from membership.proof.note import Note, VerifierKey
 from membership.transparency.log import InclusionProof
-from projections.views import Views
 
 PROTOCOL_VERSIONS = (1,)
 DELETED = b'{"deleted":true}'
@@ -32,7 +30,7 @@ def json_array(bodies: Iterable[bytes]) -> bytes:
 
 def encode_peer(peer: Peer) -> bytes:
     """Return a peer as its six fields."""
-    return orjson.dumps(_peer(peer))
+    return orjson.dumps(peer_fields(peer))
 
 
 def encode_peer_with_standing(peer: Peer) -> bytes:
@@ -41,7 +39,7 @@ def encode_peer_with_standing(peer: Peer) -> bytes:
     if not peer.is_active:
         left = peer.status is PeerStatus.LEFT
         standing["deactivated_at" if left else "removed_at"] = rfc3339(peer.ended_at_us)
-    return orjson.dumps(_peer(peer) | standing)
+    return orjson.dumps(peer_fields(peer) | standing)
 
 
 def encode_departure(local: Peer) -> bytes:
@@ -81,7 +79,7 @@ def encode_license(license_: License, *, nodes: int, now_us: UnixUs) -> bytes:
             "issued_at": rfc3339(license_.issued_at_us),
             "issuer": _base64(license_.issuer),
             "cluster_id": license_.cluster_id.hex(),
-            **_usage(license_, nodes, now_us),
+            **usage_fields(license_, nodes, now_us),
         }
     )
 
@@ -100,24 +98,6 @@ def encode_identity(
             "protocol_versions": PROTOCOL_VERSIONS,
             "log_origin": log_key.name,
             "log_key": str(log_key),
-            "software": software,
-        }
-    )
-
-
-def encode_status(
-    views: Views, destinations: Sequence[DestinationStatus], now_us: UnixUs, software: str
-) -> bytes:
-    """Return how the agent, and what it has to tell other active peers, stands."""
-    local, license_ = views.peers.local, views.license
-    heard = [(views.peers.get(status.peer_id), status) for status in destinations]
-    return orjson.dumps(
-        {
-            "peer": _peer(local) | {"is_active": local.is_active, "version": local.version},
-            "cluster_id": license_.cluster_id.hex(),
-            "license": _usage(license_, len(views.peers), now_us),
-            "log_position": views.position,
-            "deliveries": [_delivery(peer, s) for peer, s in heard if peer and peer.is_active],
             "software": software,
         }
     )
@@ -185,7 +165,8 @@ def encode_access_token(token: str, scopes: Iterable[str], ttl_s: int) -> bytes:
     )
 
 
-def _peer(peer: Peer) -> dict[str, object]:
+def peer_fields(peer: Peer) -> dict[str, object]:
+    """Return a peer's six fields."""
     return {
         "id": peer.peer_id,
         "name": peer.name,
@@ -196,7 +177,8 @@ def _peer(peer: Peer) -> dict[str, object]:
     }
 
 
-def _usage(license_: License, nodes: int, now_us: UnixUs) -> dict[str, object]:
+def usage_fields(license_: License, nodes: int, now_us: UnixUs) -> dict[str, object]:
+    """Return where a licence stands, and how much of it is used."""
     return {
         "state": license_.state(now_us).value,
         "expires_at": rfc3339(license_.expires_at_us),
@@ -204,24 +186,6 @@ def _usage(license_: License, nodes: int, now_us: UnixUs) -> dict[str, object]:
         "nodes": nodes,
         "max_nodes": license_.max_nodes,
     }
-
-
-def _delivery(peer: Peer, status: DestinationStatus) -> dict[str, object]:
-    return {
-        "peer_id": peer.peer_id,
-        "name": peer.name,
-        "address": peer.address,
-        "acked_version": status.acked_version,
-        "is_behind": status.is_behind,
-        "attempts": status.attempts,
-        "failing_since": _instant(status.failing_since_us),
-        "next_attempt_at": _instant(status.next_attempt_at_us),
-        "last_error": status.last_error,
-    }
-
-
-def _instant(at_us: UnixUs) -> str | None:
-    return rfc3339(at_us) if at_us else None
 
 
 def _text(note: Note | None) -> str | None:

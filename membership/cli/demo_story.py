@@ -9,7 +9,7 @@ from membership.cli.demo_stage import Stage, Unexpected
 from membership.cli.output import details
 from membership.cli.peer_tables import departure_details, peers_table
 from membership.cli.service_tables import services_table
-from membership.cli.status import render as status_table
+from membership.cli.status_tables import render as status_table
 from membership.client import ApiError, ClusterStatus, Peer
 
 NEW_NAME = "frankfurt"
@@ -101,7 +101,7 @@ async def _leave_unheard(stage: Stage, cast: Cast) -> None:
 
 
 def _is_unheard(status: ClusterStatus, peer_id: str) -> bool:
-    unheard = [d.peer_id for d in status.deliveries if d.is_behind and d.attempts]
+    unheard = [peer.peer_id for peer in status.peers if peer.is_behind and peer.attempts]
     return not status.peer.is_active and unheard == [peer_id]
 
 

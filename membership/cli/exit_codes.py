@@ -1,7 +1,7 @@
 """
 How the command ends when something goes wrong, so that a script can tell what.
 
-    0 done   1 failed   2 usage   3 configuration   4 connection   5 authentication
+    0 done   1 failed   2 usage   3 configuration   4 connection   5 authentication   6 partly done
 
 0 and 2 are click's own.
 """
@@ -40,3 +40,9 @@ class Unauthorised(Failure):
     """There is no token, or it does not allow this."""
 
     exit_code = 5
+
+
+class PartlyDone(Failure):
+    """Some of it was done, and the output says what was not."""
+
+    exit_code = 6

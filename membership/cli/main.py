@@ -30,6 +30,7 @@ COMMANDS = {
     "serve": _Command("membership.cli.serve", "serve", "Run an agent."),
     "demo": _Command("membership.cli.demo", "demo", "Watch three agents live through it all."),
     "status": _Command("membership.cli.status", "status", "Show how an agent stands."),
+    "sync": _Command("membership.cli.sync", "sync", "Let all peers compare what they know, now."),
     "peers": _Command("membership.cli.peers", "peers", "List, add, name and remove peers; leave."),
     "services": _Command(
         "membership.cli.services", "services", "List, register and remove services."

@@ -28,6 +28,11 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
 
 
+def print_json_line(value: object) -> None:
+    """Write *value* as JSON in one line, at once."""
+    click.echo(json.dumps(_plain(value), separators=(",", ":"), ensure_ascii=False))
+
+
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)

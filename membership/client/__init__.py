@@ -16,9 +16,7 @@ from membership.client.errors import ApiError, ClientError, ConnectionFailed, Un
 from membership.client.replies import (
     AccessToken,
     Checkpoint,
-    ClusterStatus,
     ConsistencyProof,
-    Delivery,
     Departure,
     Identity,
     InclusionProof,
@@ -28,24 +26,36 @@ from membership.client.replies import (
     Peer,
     Service,
 )
+from membership.client.standing import (
+    AgentHealth,
+    ClusterStatus,
+    Introduction,
+    PeerStanding,
+    SyncReport,
+    Unreachable,
+)
 
 __all__ = [
     "AccessToken",
+    "AgentHealth",
     "ApiError",
     "Checkpoint",
     "ClientError",
     "ClusterStatus",
     "ConnectionFailed",
     "ConsistencyProof",
-    "Delivery",
     "Departure",
     "Identity",
     "InclusionProof",
+    "Introduction",
     "License",
     "LicenseUsage",
     "LocalPeer",
     "MembershipClient",
     "Peer",
+    "PeerStanding",
     "Service",
+    "SyncReport",
     "UnexpectedReply",
+    "Unreachable",
 ]

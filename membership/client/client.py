@@ -14,11 +14,10 @@ import aiohttp
 
 from membership.client.decoding import decode
 from membership.client.errors import ApiError, ConnectionFailed, UnexpectedReply
-from membership.client.exchange import TIMEOUT, Call, check_token, exchange, parse_url
+from membership.client.exchange import Call, check_token, exchange, parse_url
 from membership.client.replies import (
     AccessToken,
     Checkpoint,
-    ClusterStatus,
     ConsistencyProof,
     Deletion,
     Departure,
@@ -28,11 +27,14 @@ from membership.client.replies import (
     Peer,
     Service,
 )
+from membership.client.standing import ClusterStatus, SyncReport
 from membership.domain.values import parse_ulid
 
 R = TypeVar("R")
 
 RETRY_WAITS_S = (0.1, 0.4)
+SYNC_TIMEOUT_S = 60.0
+"""Peers that do not answer take up to 5 s each, and many are asked at once."""
 _UNAVAILABLE_STATUSES = frozenset({502, 503, 504})
 
 
@@ -135,8 +137,23 @@ class MembershipClient:
         await self._call(Deletion, Call("DELETE", f"/v1/services/{parse_ulid(service_id)}"))
 
     async def cluster_status(self) -> ClusterStatus:
-        """Return how the agent, its licence and its deliveries stand."""
+        """Return how the agent, its licence and its peers stand."""
         return await self._get(ClusterStatus, "/v1/cluster/status")
+
+    async def sync(self, wait_s: int = 0) -> SyncReport:
+        """
+        Let the agent compare what it knows with all its peers now, and return who agrees.
+
+        Args:
+            wait_s: How long to go on while somebody who answers does not agree, 0 to 60 seconds.
+        """
+        call = Call(
+            "POST",
+            "/v1/cluster/sync",
+            query={"wait": str(wait_s)} if wait_s else {},
+            timeout_s=wait_s + SYNC_TIMEOUT_S,
+        )
+        return await self._call(SyncReport, call)
 
     async def cluster_identity(self) -> Identity:
         """Return what the agent tells everybody about itself; needs no token."""
@@ -212,9 +229,7 @@ class MembershipClient:
 
     async def _call(self, kind: type[R], call: Call) -> R:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()
-            )
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         answer = await exchange(self._session, self.url, self._token, call)
         try:
             return decode(kind, answer)

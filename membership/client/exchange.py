@@ -10,8 +10,9 @@ import aiohttp
 
 from membership.client.errors import ApiError, ConnectionFailed, UnexpectedReply
 
-# A handshake with a slow agent takes up to 20 s.
-TIMEOUT = aiohttp.ClientTimeout(total=30.0, connect=5.0)
+TIMEOUT_S = 30.0
+"""A handshake with a slow agent takes up to 20 s."""
+CONNECT_TIMEOUT_S = 5.0
 JSON = "application/json"
 _REDIRECT_STATUSES = range(300, 400)
 _FIRST_ERROR_STATUS = 400
@@ -26,6 +27,7 @@ class Call:
         body: A JSON object, or the bytes of a JSON document.
         form: Fields to send as a form instead.
         accept: The media type of the answer: JSON, or `text/plain`.
+        timeout_s: How long all of it may take.
     """
 
     method: str
@@ -34,6 +36,7 @@ class Call:
     body: Mapping[str, object] | bytes | None = None
     form: Mapping[str, str] | None = field(default=None, repr=False)
     accept: str = JSON
+    timeout_s: float = TIMEOUT_S
 
 
 def parse_url(text: str) -> str:
@@ -79,6 +82,7 @@ async def exchange(session: aiohttp.ClientSession, url: str, token: str, call: C
             params=call.query,
             data=data,
             headers=headers,
+            timeout=aiohttp.ClientTimeout(total=call.timeout_s, connect=CONNECT_TIMEOUT_S),
             allow_redirects=False,
         ) as response:
             return _answer(url, call, response, await response.read())

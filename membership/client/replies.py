@@ -2,7 +2,8 @@
 What an agent answers, with the field names of its JSON.
 
 Instants are RFC 3339 texts in UTC, keys base64, cluster ids hexadecimal. Fields that this version
-does not know are left out, so that a newer agent may say more.
+does not know are left out, so that a newer agent may say more. How an agent stands is in
+`membership.client.standing`.
 """
 
 from dataclasses import dataclass, field
@@ -146,33 +147,6 @@ class ConsistencyProof:
     to_size: int
     hashes: tuple[str, ...]
     checkpoint: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """How far one peer has heard of the agent's own changes."""
-
-    peer_id: str
-    name: str
-    address: str
-    acked_version: int
-    is_behind: bool
-    attempts: int
-    failing_since: str | None
-    next_attempt_at: str | None
-    last_error: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterStatus:
-    """How an agent, its licence and its deliveries stand."""
-
-    peer: LocalPeer
-    cluster_id: str
-    license: LicenseUsage
-    log_position: int
-    deliveries: tuple[Delivery, ...]
-    software: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
 """What the write side and the peer protocol need from the world, and show of themselves."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from membership.domain.values import PeerId, UnixUs
+from membership.domain.values import Address, PeerId, UnixUs
 
 
 class Clock(Protocol):
@@ -40,7 +41,8 @@ class DestinationStatus:
 
     Attributes:
         acked_version: The version of this agent's record that it acknowledged, 0 for none.
-        is_behind: There is something that it has not acknowledged yet.
+        undelivered_since_us: When the oldest change happened that it has not acknowledged; None
+            when it has heard of all.
         attempts: Failed attempts in a row.
         failing_since_us: When the first of them was made, 0 when none failed.
         next_attempt_at_us: When the next one is due, 0 when none is planned.
@@ -49,29 +51,37 @@ class DestinationStatus:
 
     peer_id: PeerId
     acked_version: int
-    is_behind: bool
+    undelivered_since_us: UnixUs | None = None
     attempts: int = 0
     failing_since_us: UnixUs = UnixUs(0)
     next_attempt_at_us: UnixUs = UnixUs(0)
     last_error: str = ""
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether there is something that it has not acknowledged yet."""
+        return self.undelivered_since_us is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerHealth:
     """
-    The agent's opinion of one peer; refuted by any sign of life.
+    The agent's opinion of one peer, since the agent started.
 
     Attributes:
-        reachable: None before the first contact since the start.
-        last_seen_us: When it last answered or wrote, 0 for not since the start.
-        round_trip_s: How long its last answer took.
-        digest_equal: Whether it knew the same as this agent when they last compared.
+        reachable: Whether it answers, None before it was asked.
+        last_seen_us: When it last answered or wrote, 0 for never.
+        round_trip_s: How long its last answer took, None before the first.
+        digest_equal: Whether it knew the same as this agent when they last compared; None when
+            they have not, or when this agent has learnt something since.
+        last_error: Why the last request to it came to nothing, empty when it did not.
     """
 
-    reachable: bool | None
-    last_seen_us: UnixUs
-    round_trip_s: float | None
-    digest_equal: bool | None
+    reachable: bool | None = None
+    last_seen_us: UnixUs = UnixUs(0)
+    round_trip_s: float | None = None
+    digest_equal: bool | None = None
+    last_error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +92,70 @@ class SelfHealth:
     Attributes:
         loop_lag_s: How late its event loop ran at worst in the last half minute.
         is_slow: That is late enough for it to misjudge others.
-        is_cut_off: Nobody that it tried lately answered.
+        is_cut_off: Several peers were asked lately, and nobody was heard of.
         identity_conflict: Who else signs with its key, as a sentence; empty for nobody.
     """
 
-    loop_lag_s: float
-    is_slow: bool
-    is_cut_off: bool
-    identity_conflict: str
+    loop_lag_s: float = 0.0
+    is_slow: bool = False
+    is_cut_off: bool = False
+    identity_conflict: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PursuitStatus:
+    """
+    A stranger that a peer told of, and that this agent is getting acquainted with.
+
+    Attributes:
+        introduced_by: The peer that brought its record.
+        attempts: Handshakes that failed.
+        last_error: Why the last one did, empty before the first.
+    """
+
+    peer_id: PeerId
+    name: str
+    address: Address
+    introduced_by: PeerId
+    attempts: int
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeeringStatus:
+    """
+    How the agent stands with the others.
+
+    Attributes:
+        digest: 16 bytes that are equal for agents that know the same of all peers.
+        agent: What it thinks of itself.
+        health: What it thinks of each remote active peer.
+        destinations: What each has heard of its own changes.
+        pursuits: Who is about to become a peer.
+    """
+
+    digest: bytes
+    agent: SelfHealth
+    health: Mapping[PeerId, PeerHealth]
+    destinations: Mapping[PeerId, DestinationStatus]
+    pursuits: Sequence[PursuitStatus]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReport:
+    """
+    Who knows the same as this agent.
+
+    Attributes:
+        differing: Peers that answer, and know something else still.
+        unreachable: Peers that did not answer, or refused, with the reason as a sentence.
+    """
+
+    agreeing: Sequence[PeerId]
+    differing: Sequence[PeerId]
+    unreachable: Mapping[PeerId, str]
+
+    @property
+    def agreed(self) -> bool:
+        """Whether everybody does."""
+        return not self.differing and not self.unreachable

@@ -31,6 +31,7 @@ from membership.peering.health import Health
 from membership.peering.intake import RecordIntake
 from membership.peering.local import LocalAgent
 from membership.peering.messenger import RECORDS, VERDICTS, DeliveryFailed, Messenger
+from membership.peering.partners import Partners
 from membership.peering.records import open_record
 from membership.peering.wire import MAX_FRAME_BYTES, MalformedFrame, check_shape, sized
 from membership.store.errors import StoreError
@@ -60,12 +61,12 @@ class AntiEntropy:
         health: Health,
         randomness: Randomness,
     ) -> None:
-        self._local = local
         self._book = book
         self._intake = intake
         self._messenger = messenger
         self._health = health
         self._randomness = randomness
+        self._partners = Partners(local, health, randomness)
         self._acquaintances: asyncio.Queue[PeerId] = asyncio.Queue()
 
     def on_events(self, events: Iterable[RecordedEvent]) -> None:
@@ -75,6 +76,11 @@ class AntiEntropy:
             if isinstance(event, PeerAdded) and event.how == Admission.OPERATOR:
                 self._acquaintances.put_nowait(event.peer_id)
 
+    def sign_of_life(self, peer_id: PeerId) -> None:
+        """Exchange soon with a peer that was just heard from, if it did not answer before."""
+        if self._partners.needs_probe(peer_id):
+            self._acquaintances.put_nowait(peer_id)
+
     async def run(self) -> None:
         """Run rounds for ever."""
         loop = asyncio.get_running_loop()
@@ -82,34 +88,26 @@ class AntiEntropy:
         unreachable_due_s = loop.time() + UNREACHABLE_EVERY_S
         while True:
             await self._meet_acquaintances(due_s)
-            await self._round(self._pick(reachable=True))
+            await self._round(self._partners.pick(reachable=True))
             if loop.time() >= unreachable_due_s:
                 unreachable_due_s = loop.time() + UNREACHABLE_EVERY_S
-                await self._round(self._pick(reachable=False))
+                await self._round(self._partners.pick(reachable=False))
             spread = self._randomness.uniform(1 - ROUND_SPREAD, 1 + ROUND_SPREAD)
             due_s = loop.time() + ROUND_S * spread
 
     async def _meet_acquaintances(self, until_s: float) -> None:
         loop = asyncio.get_running_loop()
-        while (wait_s := until_s - loop.time()) > 0:
+        while loop.time() < until_s:
             try:
-                partner = await asyncio.wait_for(self._acquaintances.get(), wait_s)
+                # No wait_for: one that is cancelled as its end comes, goes on (gh-86296).
+                async with asyncio.timeout_at(until_s):
+                    partner = await self._acquaintances.get()
             except TimeoutError:
                 return
             await self._round(partner)
 
-    def _pick(self, *, reachable: bool) -> PeerId | None:
-        candidates = [
-            peer.peer_id
-            for peer in self._local.views.peers.active()
-            if not peer.is_local and self._health.is_reachable(peer.peer_id) is reachable
-        ]
-        if not candidates:
-            return None
-        return candidates[self._randomness.choice_index(len(candidates))]
-
     async def _round(self, partner: PeerId | None) -> None:
-        if partner is None:
+        if partner is None or not self._partners.include(partner):
             return
         try:
             await self.exchange(partner)
@@ -130,24 +128,21 @@ class AntiEntropy:
         """
         theirs, buckets = await self._compare(partner)
         if theirs == self._book.digest():
-            self._health.compared(partner, equal=True)
             return True
-        self._health.compared(partner, equal=False)
         try:
             await self._settle(partner, self._book.differing(buckets))
         except MalformedFrame as failure:
             raise DeliveryFailed(str(failure)) from None
         theirs, _ = await self._compare(partner)
-        is_equal = theirs == self._book.digest()
-        self._health.compared(partner, equal=is_equal)
-        return is_equal
+        return theirs == self._book.digest()
 
     async def _compare(self, partner: PeerId) -> tuple[bytes, bytes]:
         answer = await self._messenger.ask(partner, DIGEST, [self._book.digest()], DIGEST)
         try:
             check_shape(answer, (bytes, bytes))
-            theirs = sized(answer[0], DIGEST_BYTES, "a digest")
-            if theirs == self._book.digest():
+            theirs, ours = sized(answer[0], DIGEST_BYTES, "a digest"), self._book.digest()
+            self._health.compared(partner, ours=ours, theirs=theirs)
+            if theirs == ours:
                 return theirs, b""
             return theirs, sized(answer[1], BUCKETS * BUCKET_BYTES, "the sums of the buckets")
         except MalformedFrame as failure:
@@ -181,10 +176,9 @@ class AntiEntropy:
     def answer_digest(self, sender: PeerId, body: list[Any]) -> list[Any]:
         """Return this agent's digest, and its buckets when the sender's differs."""
         check_shape(body, (bytes,))
-        ours = self._book.digest()
-        is_equal = body[0] == ours
-        self._health.compared(sender, equal=is_equal)
-        return [ours, b"" if is_equal else self._book.buckets()]
+        theirs, ours = sized(body[0], DIGEST_BYTES, "a digest"), self._book.digest()
+        self._health.compared(sender, ours=ours, theirs=theirs)
+        return [ours, b"" if theirs == ours else self._book.buckets()]
 
     def answer_summary(self, body: list[Any]) -> list[Any]:
         """Return the records that the sender lacks, and the ids whose records it has."""

@@ -101,11 +101,14 @@ class Broadcaster:
 
     def destinations(self) -> Sequence[DestinationStatus]:
         """Return how far each destination has heard."""
+        return [self._status(destination) for destination in self._destinations.values()]
+
+    def _status(self, destination: Destination) -> DestinationStatus:
         now_s, now_us = asyncio.get_running_loop().time(), self._clock.now_us()
-        return [
-            destination.status(now_s, now_us, is_behind=self._is_behind(destination))
-            for destination in self._destinations.values()
-        ]
+        since_us = None
+        if self._is_behind(destination):
+            since_us = self._local.views.peers.local_changed_at_us(destination.acked_version)
+        return destination.status(now_s, now_us, undelivered_since_us=since_us)
 
     def _resume(self, peer: Peer, row: Delivery | None) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -183,10 +186,11 @@ class Broadcaster:
             await self._take_own(held, destination.peer_id)
 
     async def _wait_for_turn(self, destination: Destination) -> None:
-        delay_s = destination.next_attempt_s - asyncio.get_running_loop().time()
-        if delay_s > 0:
+        if destination.next_attempt_s > asyncio.get_running_loop().time():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(destination.woken.wait(), delay_s)
+                # No wait_for: one that is cancelled as its end comes, goes on (gh-86296).
+                async with asyncio.timeout_at(destination.next_attempt_s):
+                    await destination.woken.wait()
         destination.woken.clear()
 
     def _note_failure(self, destination: Destination, reason: str) -> None:

@@ -42,12 +42,14 @@ class Destination:
             next_attempt_at_us=self._next_attempt_at_us(now_s, now_us),
         )
 
-    def status(self, now_s: float, now_us: UnixUs, *, is_behind: bool) -> DestinationStatus:
-        """Return what is shown."""
+    def status(
+        self, now_s: float, now_us: UnixUs, *, undelivered_since_us: UnixUs | None
+    ) -> DestinationStatus:
+        """Return what is shown; nothing is undelivered when there is no moment since which."""
         return DestinationStatus(
             peer_id=self.peer_id,
             acked_version=self.acked_version,
-            is_behind=is_behind,
+            undelivered_since_us=undelivered_since_us,
             attempts=self.attempts,
             failing_since_us=self.failing_since_us,
             next_attempt_at_us=self._next_attempt_at_us(now_s, now_us),

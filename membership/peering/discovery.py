@@ -16,9 +16,10 @@ and a new handshake mends it, unless it is one of those that take only whom an o
 import asyncio
 import logging
 from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
 
 from membership.commands.messages import SYSTEM_ORIGIN, Origin
-from membership.commands.ports import Randomness
+from membership.commands.ports import PursuitStatus, Randomness
 from membership.domain.admission import Admission
 from membership.domain.errors import MembershipError
 from membership.domain.events import Actor, RecordedEvent
@@ -37,6 +38,12 @@ YIELD_S = 5.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Pursuit:
+    attempts: int = 0
+    last_error: str = ""
+
+
 class Discovery:
     """Owns one task per stranger that it pursues; `stop` cancels and awaits them."""
 
@@ -48,6 +55,7 @@ class Discovery:
         self._initiator = initiator
         self._randomness = randomness
         self._tasks: dict[PeerId, asyncio.Task[None]] = {}
+        self._pursuits: dict[PeerId, _Pursuit] = {}
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
         self._is_running = True
 
@@ -59,6 +67,22 @@ class Discovery:
     def reacquaint(self, peer_id: PeerId) -> None:
         """Shake hands once more with a peer that has forgotten this agent."""
         self._spawn(peer_id, self._renew(peer_id))
+
+    def pursuits(self) -> Sequence[PursuitStatus]:
+        """Return whom this agent is getting acquainted with."""
+        found = [(self._book.introduction(p), pursuit) for p, pursuit in self._pursuits.items()]
+        return [
+            PursuitStatus(
+                peer_id=introduction.record.peer_id,
+                name=introduction.record.name,
+                address=introduction.record.address,
+                introduced_by=introduction.bringer,
+                attempts=pursuit.attempts,
+                last_error=pursuit.last_error,
+            )
+            for introduction, pursuit in found
+            if introduction is not None and not introduction.record.left
+        ]
 
     def on_events(self, events: Sequence[RecordedEvent]) -> None:
         """Stop pursuing when this agent leaves."""
@@ -101,10 +125,16 @@ class Discovery:
             log.debug("%s does not want to know this agent: %s", peer_id, failure)
 
     async def _pursue(self, peer_id: PeerId) -> None:
+        self._pursuits[peer_id] = pursuit = _Pursuit()
+        try:
+            await self._get_acquainted(peer_id, pursuit)
+        finally:
+            del self._pursuits[peer_id]
+
+    async def _get_acquainted(self, peer_id: PeerId, pursuit: _Pursuit) -> None:
         goes_first = self._local.peer.peer_id < peer_id
         wait_s = self._randomness.uniform(0.0, FIRST_TRY_S) + (0.0 if goes_first else YIELD_S)
         started_s = asyncio.get_running_loop().time()
-        attempts = 0
         while True:
             await asyncio.sleep(wait_s)
             introduction = self._book.introduction(peer_id)
@@ -114,14 +144,15 @@ class Discovery:
                 async with self._slots:
                     await self._shake_hands(introduction)
             except (MembershipError, StoreError) as failure:
-                attempts += 1
+                pursuit.attempts += 1
+                pursuit.last_error = str(failure)
                 log.debug("not yet acquainted with %s: %s", peer_id, failure)
             except WriterStopped:
                 return
             else:
                 return
             failing_for_s = asyncio.get_running_loop().time() - started_s
-            wait_s = backoff_s(attempts, failing_for_s, self._randomness)
+            wait_s = backoff_s(pursuit.attempts, failing_for_s, self._randomness)
 
     def _is_known(self, peer_id: PeerId) -> bool:
         # Seated by its own handshake meanwhile, gone for good, or removed here by an operator.

@@ -18,7 +18,14 @@ from membership.peering.envelope import Message, UnknownSender, open_request, se
 from membership.peering.health import Health
 from membership.peering.intake import RecordIntake
 from membership.peering.local import LocalAgent
-from membership.peering.messenger import RECORDS, REFUSED, UNKNOWN_SENDER, VERDICTS
+from membership.peering.messenger import (
+    NOT_A_MEMBER,
+    RECORDS,
+    REFUSED,
+    UNKNOWN_KIND,
+    UNKNOWN_SENDER,
+    VERDICTS,
+)
 from membership.peering.records import open_record
 from membership.peering.wire import MalformedFrame, check_shape
 from membership.peering.witnessing import KINDS as WITNESS_KINDS
@@ -64,10 +71,10 @@ class Inbox:
         if request.kind == RECORDS:
             return VERDICTS, await self._take(request, source)
         if request.kind not in (DIGEST, SUMMARY, *WITNESS_KINDS):
-            return REFUSED, ["unknown_kind"]
+            return REFUSED, [UNKNOWN_KIND]
         sender = self._local.views.peers.get(request.sender)
         if sender is None or not sender.is_active:
-            return REFUSED, ["not_a_member"]
+            return REFUSED, [NOT_A_MEMBER]
         if request.kind in WITNESS_KINDS:
             return await self._witnessing.answer(request.kind, request.sender, request.body)
         if request.kind == DIGEST:

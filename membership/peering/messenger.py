@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from membership.commands.ports import Clock, Randomness
 from membership.domain.peer import Peer
@@ -15,7 +15,12 @@ from membership.peering.transport import MESSAGE_PATH, Transport, TransportFaile
 from membership.peering.wire import MalformedFrame, check_shape
 
 RECORDS, VERDICTS, REFUSED = "records", "verdicts", "refused"
-UNKNOWN_SENDER = "unknown_sender"
+UNKNOWN_SENDER, NOT_A_MEMBER, UNKNOWN_KIND = "unknown_sender", "not_a_member", "unknown_kind"
+_EXPLANATIONS = {
+    UNKNOWN_SENDER: "it does not know this agent; add this agent there",
+    NOT_A_MEMBER: "it does not count this agent as a peer; add this agent there",
+    UNKNOWN_KIND: "it does not understand what it is asked; it may be of an older version",
+}
 US_PER_MS = 1_000
 
 
@@ -87,16 +92,21 @@ class Messenger:
         sent_s = asyncio.get_running_loop().time()
         try:
             response = await self._exchange(peer, kind, body)
-        except DeliveryFailed:
-            self._health.failed(peer_id)
+        except DeliveryFailed as failure:
+            self._health.failed(peer_id, str(failure))
             raise
         self._health.answered(peer_id, asyncio.get_running_loop().time() - sent_s)
-        if response.kind == REFUSED and response.body == [UNKNOWN_SENDER]:
-            self._on_forgotten(peer_id)
         if response.kind != expected:
-            message = "it does not count this agent as a peer; add it again there"
-            raise DeliveryFailed(message)
+            self._refused(peer_id, response)
         return response.body
+
+    def _refused(self, peer_id: PeerId, response: Message) -> NoReturn:
+        reason = response.body[0] if response.kind == REFUSED and response.body else ""
+        if reason == UNKNOWN_SENDER:
+            self._on_forgotten(peer_id)
+        explanation = _EXPLANATIONS.get(str(reason), "its answer is none to what it was asked")
+        self._health.refused(peer_id, explanation)
+        raise DeliveryFailed(explanation)
 
     async def _exchange(self, peer: Peer, kind: str, body: Sequence[Any]) -> Message:
         request = Message(

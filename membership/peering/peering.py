@@ -11,11 +11,12 @@ from membership.commands.messages import Origin, Receipt
 from membership.commands.ports import (
     Clock,
     DestinationStatus,
-    PeerHealth,
+    PeeringStatus,
     Randomness,
-    SelfHealth,
+    SyncReport,
 )
 from membership.domain.admission import Admission
+from membership.domain.errors import LocalPeerDeactivated
 from membership.domain.events import PeerDeactivated, PeerRemoved, RecordedEvent
 from membership.domain.values import Address, PeerId
 from membership.peering.anti_entropy import AntiEntropy
@@ -33,7 +34,7 @@ from membership.peering.local import LocalAgent
 from membership.peering.messenger import Messenger
 from membership.peering.recollection import Recollection
 from membership.peering.responder import Responder
-from membership.peering.sync import SyncReport, sync
+from membership.peering.sync import sync
 from membership.peering.transport import Transport
 from membership.peering.witness import Witness
 from membership.peering.witnessing import Witnessing
@@ -159,6 +160,7 @@ class Peering:
             ),
             Inbox(local, self._book, intake, self._anti_entropy, self._witnessing, self._health),
             self._broadcaster,
+            self._anti_entropy,
         )
         self._loops: list[asyncio.Task[None]] = []
 
@@ -194,25 +196,38 @@ class Peering:
         return await self._initiator.add(errand)
 
     async def sync(self, wait_s: float) -> SyncReport:
-        """Compare with every peer now, and again until all agree or *wait_s* is over."""
-        peers = [p.peer_id for p in self._local.views.peers.active() if not p.is_local]
-        return await sync(self._anti_entropy, peers, wait_s)
+        """
+        Compare with every peer now, and again until those that answer agree or *wait_s* is over.
+
+        Raises:
+            LocalPeerDeactivated: This agent has left; nobody compares with it any more.
+            StoreUnavailable: What others told cannot be written now.
+        """
+        if not self._local.peer.is_active:
+            raise LocalPeerDeactivated(self._local.peer.peer_id)
+        return await sync(self._anti_entropy, self._book, self._remote_peers, wait_s)
+
+    def status(self) -> PeeringStatus:
+        """Return how this agent stands with the others."""
+        digest = self.digest()
+        return PeeringStatus(
+            digest=digest,
+            agent=self._health.of_self(),
+            health={peer_id: self._health.of(peer_id, digest) for peer_id in self._remote_peers()},
+            destinations={status.peer_id: status for status in self.destinations()},
+            pursuits=self._discovery.pursuits(),
+        )
 
     def destinations(self) -> Sequence[DestinationStatus]:
         """Return how far each peer has heard of this agent's own changes."""
         return self._broadcaster.destinations()
 
-    def health_of(self, peer_id: PeerId) -> PeerHealth:
-        """Return this agent's opinion of a peer."""
-        return self._health.of(peer_id)
-
-    def health_of_self(self) -> SelfHealth:
-        """Return this agent's opinion of itself."""
-        return self._health.of_self()
-
     def digest(self) -> bytes:
         """Return 16 bytes that are equal for agents that know the same of all peers."""
         return self._book.digest()
+
+    def _remote_peers(self) -> Sequence[PeerId]:
+        return [peer.peer_id for peer in self._local.views.peers.active() if not peer.is_local]
 
     def _introduced(self, introduction: Introduction) -> None:
         if self._mode is DiscoveryMode.TRANSITIVE:

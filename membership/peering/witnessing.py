@@ -90,18 +90,22 @@ class Witnessing:
         while True:
             partners = self._sample(self._behind())
             if not partners and loop.time() >= pass_on_s:
-                partners = self._sample(self._in_reach())[:1]
                 pass_on_s = loop.time() + PASS_ON_S
-            await self._round(partners)
+                partners = self._sample(self._in_reach())[:1] or self._sample(self._peers())
+            if self._local.peer.is_active:
+                await self._round(partners)
             spread = self._randomness.uniform(1 - ROUND_SPREAD, 1 + ROUND_SPREAD)
             await asyncio.sleep(ROUND_S * spread)
 
     async def _round(self, partners: Sequence[PeerId]) -> None:
         try:
-            if not self._recollection.is_complete:
-                await self._recollection.recall(self._sample(self._peers()))
-            else:
+            if self._recollection.is_complete:
                 await asyncio.gather(*map(self._show, partners))
+            else:
+                # Whoever is in reach is asked at once, and all the others once a minute.
+                witnesses = self._sample(self._in_reach()) or partners
+                if witnesses or not self._peers():
+                    await self._recollection.recall(witnesses)
             await self._witness.judge_the_silent()
         except (StoreError, WriterStopped) as failure:
             log.debug("a round of witnesses was cut short: %s", failure)
@@ -125,7 +129,9 @@ class Witnessing:
         ]
 
     def _in_reach(self) -> list[PeerId]:
-        return [peer_id for peer_id in self._peers() if self._health.is_reachable(peer_id)]
+        return [
+            peer_id for peer_id in self._peers() if self._health.reachable(peer_id) is not False
+        ]
 
     def _sample(self, peers: list[PeerId]) -> list[PeerId]:
         chosen: list[PeerId] = []

@@ -18,10 +18,17 @@ from membership.commands.bus import CommandBus, Writer
 from membership.commands.handlers import WriteState
 from membership.commands.licensing import encode_license, issue_license, parse_license
 from membership.commands.messages import Origin, Receipt
-from membership.commands.ports import DestinationStatus
+from membership.commands.ports import (
+    DestinationStatus,
+    PeerHealth,
+    PeeringStatus,
+    PursuitStatus,
+    SelfHealth,
+    SyncReport,
+)
 from membership.commands.processor import CommandProcessor
 from membership.domain.admission import Admission, Candidate
-from membership.domain.errors import MembershipError, PeerAlreadyInCluster
+from membership.domain.errors import LocalPeerDeactivated, MembershipError, PeerAlreadyInCluster
 from membership.domain.events import CredentialCreated, HandshakeEvidence
 from membership.domain.license import US_PER_DAY, License
 from membership.domain.record import PeerRecord
@@ -110,7 +117,12 @@ class FakePeering:
     clock: ManualClock
     refusals: dict[Address, MembershipError | Exception] = field(default_factory=dict)
     identities: dict[Address, tuple[PeerId, Signer]] = field(default_factory=dict)
-    told: list[DestinationStatus] = field(default_factory=list)
+    health: dict[str, PeerHealth] = field(default_factory=dict)
+    told: dict[str, DestinationStatus] = field(default_factory=dict)
+    of_self: SelfHealth = field(default_factory=SelfHealth)
+    pursuits: list[PursuitStatus] = field(default_factory=list)
+    unreachable: dict[PeerId, str] = field(default_factory=dict)
+    waited_s: float | None = None
 
     async def add_peer(self, address: Address, label: str, origin: Origin) -> Receipt:
         """Admit the agent at *address*."""
@@ -125,9 +137,28 @@ class FakePeering:
         command = messages.AdmitPeer(candidate=candidate, evidence=evidence, label=label)
         return await self.bus.submit(command, origin)
 
-    def destinations(self) -> Sequence[DestinationStatus]:
-        """Return what was arranged."""
-        return self.told
+    async def sync(self, wait_s: float) -> SyncReport:
+        """Agree with everybody who was not made unreachable."""
+        self.waited_s = wait_s
+        if not self.views.peers.local.is_active:
+            raise LocalPeerDeactivated(self.views.peers.local.peer_id)
+        agreeing = [peer_id for peer_id in self._remote() if peer_id not in self.unreachable]
+        return SyncReport(agreeing=agreeing, differing=[], unreachable=self.unreachable)
+
+    def status(self) -> PeeringStatus:
+        """Return what was arranged; who was not arranged is well."""
+        peers = self._remote()
+        unheard = DestinationStatus(peer_id=PeerId(""), acked_version=1)
+        return PeeringStatus(
+            digest=bytes(range(16)),
+            agent=self.of_self,
+            health={peer_id: self.health.get(peer_id, PeerHealth()) for peer_id in peers},
+            destinations={peer_id: self.told.get(peer_id, unheard) for peer_id in peers},
+            pursuits=self.pursuits,
+        )
+
+    def _remote(self) -> Sequence[PeerId]:
+        return [peer.peer_id for peer in self.views.peers.active() if not peer.is_local]
 
     def _record(self, address: Address) -> PeerRecord:
         if address not in self.identities:

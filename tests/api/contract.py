@@ -64,6 +64,21 @@ LICENSE = frozenset(
         "nodes",
     }
 )
+STATUS = frozenset(
+    {
+        "observed_at",
+        "peer",
+        "cluster_id",
+        "digest",
+        "health",
+        "license",
+        "log_position",
+        "peers",
+        "introductions",
+        "software",
+    }
+)
+SYNC = frozenset({"agreed", "agreeing", "differing", "unreachable"})
 DELETED = frozenset({"deleted"})
 ADD = {"json": {"address": "198.51.100.7:9000"}}
 NEW_SERVICE = {"json": {"name": "s", "source_peer_id": "{local}", "target_peer_id": "{other}"}}
@@ -116,7 +131,7 @@ PROMISES = [
     Promise(
         call="GET /v1/cluster/status",
         scope="peers.read",
-        keys=frozenset({"peer", "cluster_id", "license", "log_position", "deliveries", "software"}),
+        keys=STATUS,
     ),
     Promise(
         call="GET /v1/log/proof/inclusion?position=3",
@@ -128,6 +143,8 @@ PROMISES = [
         scope="audit.read",
         keys=frozenset({"from_size", "to_size", "hashes", "checkpoint"}),
     ),
+    Promise(call="POST /v1/cluster/sync", scope="admin", keys=SYNC),
+    Promise(call="POST /v1/cluster/sync?wait=60", scope="admin", keys=SYNC),
 ]
 
 PUBLIC_CALLS = {
@@ -340,6 +357,15 @@ REFUSALS = [
     _missing("GET /v1/log/tile/1/000.p/1"),
     _missing("GET /v1/log/tile/entries/000.p/99"),
     _missing("GET /v1/log/tile/63/x999/x999/999.p/1"),
+    # A round with everybody.
+    _bad("POST /v1/cluster/sync?wait=61"),
+    _bad("POST /v1/cluster/sync?wait=-1"),
+    _bad("POST /v1/cluster/sync?wait=1.5"),
+    _bad("POST /v1/cluster/sync?wait="),
+    _bad("POST /v1/cluster/sync?timeout=5"),
+    _bad("POST /v1/cluster/sync", body={"json": {"wait": 5}}),
+    _refused("POST /v1/cluster/sync", "PEER_DEACTIVATED", given="left"),
+    Refusal(call="GET /v1/cluster/sync", status=405, code="METHOD_NOT_ALLOWED"),
     # The shape of requests.
     _bad("GET /v1/cluster/identity?x=1"),
     _bad("GET /v1/cluster/status?x=1"),

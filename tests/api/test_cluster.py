@@ -1,11 +1,9 @@
 """Services, licence, identity and status."""
 
-from typing import Any
-
 import pytest
 
-from membership.commands.ports import DestinationStatus
-from membership.domain.values import PeerId, UnixUs
+from membership.commands.ports import DestinationStatus, PeerHealth, PursuitStatus, SelfHealth
+from membership.domain.values import PeerId, UnixUs, parse_address
 from tests.api.agent import BEGIN_US, Agent, license_document
 
 JSON = {"Content-Type": "application/json"}
@@ -106,35 +104,112 @@ async def test_an_older_licence_is_refused(agent: Agent) -> None:
     assert body["code"] == "LICENSE_INVALID"
 
 
-async def test_status_says_what_each_active_peer_has_heard(agent: Agent) -> None:
-    def told(name: str, **more: Any) -> DestinationStatus:
-        return DestinationStatus(
-            peer_id=PeerId(agent.names[name]), acked_version=1, is_behind=bool(more), **more
-        )
-
-    agent.peering.told = [
-        told("remote"),
-        told(
-            "other",
-            attempts=2,
-            failing_since_us=BEGIN_US,
-            next_attempt_at_us=UnixUs(BEGIN_US + 1),
-            last_error="timeout",
+async def test_status_says_of_each_active_peer_all_that_is_known(agent: Agent) -> None:
+    remote, other = agent.names["remote"], agent.names["other"]
+    agent.peering.health = {
+        remote: PeerHealth(
+            reachable=True, last_seen_us=BEGIN_US, round_trip_s=0.00149, digest_equal=True
         ),
-        told("removed"),
-    ]
+        other: PeerHealth(reachable=False, digest_equal=False, last_error="no answer"),
+    }
+    agent.peering.told[other] = DestinationStatus(
+        peer_id=PeerId(other),
+        acked_version=1,
+        undelivered_since_us=BEGIN_US,
+        attempts=2,
+        failing_since_us=UnixUs(BEGIN_US + 1),
+        next_attempt_at_us=UnixUs(BEGIN_US + 2),
+        last_error="timeout",
+    )
+    well, badly = (await agent.answer("GET /v1/cluster/status"))["peers"]
+    assert well == {
+        "peer_id": remote,
+        "name": "",
+        "address": "192.0.2.1:8080",
+        "reachable": True,
+        "last_seen": "2026-01-01T00:00:00.000000Z",
+        "round_trip_ms": 1.5,
+        "digest_equal": True,
+        "acked_version": 1,
+        "is_behind": False,
+        "undelivered_since": None,
+        "attempts": 0,
+        "failing_since": None,
+        "next_attempt_at": None,
+        "last_error": "",
+    }
+    assert badly == well | {
+        "peer_id": other,
+        "address": "[2001:db8::1]:8080",
+        "reachable": False,
+        "last_seen": None,
+        "round_trip_ms": None,
+        "digest_equal": False,
+        "is_behind": True,
+        "undelivered_since": "2026-01-01T00:00:00.000000Z",
+        "attempts": 2,
+        "failing_since": "2026-01-01T00:00:00.000001Z",
+        "next_attempt_at": "2026-01-01T00:00:00.000002Z",
+        "last_error": "timeout",
+    }
+
+
+async def test_status_tells_why_a_peer_does_not_answer_that_has_heard_all(agent: Agent) -> None:
+    agent.peering.health[agent.names["remote"]] = PeerHealth(last_error="nothing listens there")
+    remote, _ = (await agent.answer("GET /v1/cluster/status"))["peers"]
+    assert (remote["is_behind"], remote["last_error"]) == (False, "nothing listens there")
+
+
+async def test_status_tells_what_the_agent_thinks_of_itself(agent: Agent) -> None:
     body = await agent.answer("GET /v1/cluster/status")
     assert body["log_position"] == agent.views.position
     assert body["peer"]["version"] == 1
-    well, badly = body["deliveries"]
-    assert (well["address"], well["is_behind"], well["failing_since"]) == (
-        "192.0.2.1:8080",
-        False,
-        None,
+    assert body["observed_at"] == "2026-01-01T00:00:00.000000Z"
+    assert body["digest"] == "000102030405060708090a0b0c0d0e0f"
+    well = {"loop_lag_ms": 0.0, "is_slow": False, "is_cut_off": False, "identity_conflict": None}
+    assert body["health"] == well
+    agent.peering.of_self = SelfHealth(
+        loop_lag_s=1.25, is_slow=True, is_cut_off=True, identity_conflict="somebody"
     )
-    assert badly["failing_since"] == "2026-01-01T00:00:00.000000Z"
-    assert badly["next_attempt_at"] == "2026-01-01T00:00:00.000001Z"
-    assert (badly["attempts"], badly["last_error"]) == (2, "timeout")
+    body = await agent.answer("GET /v1/cluster/status")
+    assert list(body["health"].values()) == [1250.0, True, True, "somebody"]
+
+
+async def test_status_names_who_is_about_to_become_a_peer(agent: Agent) -> None:
+    agent.peering.pursuits = [
+        PursuitStatus(
+            peer_id=PeerId(agent.names["unknown"]),
+            name="gamma",
+            address=parse_address("192.0.2.9:8080"),
+            introduced_by=PeerId(agent.names["remote"]),
+            attempts=2,
+            last_error="nothing listens there",
+        )
+    ]
+    assert (await agent.answer("GET /v1/cluster/status"))["introductions"] == [
+        {
+            "peer_id": agent.names["unknown"],
+            "name": "gamma",
+            "address": "192.0.2.9:8080",
+            "introduced_by": agent.names["remote"],
+            "attempts": 2,
+            "last_error": "nothing listens there",
+        }
+    ]
+
+
+@pytest.mark.parametrize(("query", "wait_s"), [("", 0), ("?wait=0", 0), ("?wait=7", 7)])
+async def test_a_round_answers_who_agrees(agent: Agent, query: str, wait_s: int) -> None:
+    remote, other = agent.names["remote"], agent.names["other"]
+    agreed = {"agreed": True, "agreeing": [remote, other], "differing": [], "unreachable": []}
+    assert await agent.answer(f"POST /v1/cluster/sync{query}") == agreed
+    assert agent.peering.waited_s == wait_s
+    agent.peering.unreachable[PeerId(other)] = "no answer within 5 seconds"
+    assert await agent.answer(f"POST /v1/cluster/sync{query}") == agreed | {
+        "agreed": False,
+        "agreeing": [remote],
+        "unreachable": [{"peer_id": other, "reason": "no answer within 5 seconds"}],
+    }
 
 
 async def test_readiness_writes_nothing(agent: Agent) -> None:

@@ -60,7 +60,7 @@ async def test_an_unexpected_error_tells_nothing_of_the_inside(
         message = "password hunter2 at /var/lib/membership"
         raise RuntimeError(message)
 
-    agent.peering.destinations = explode  # type: ignore[method-assign]
+    agent.peering.status = explode  # type: ignore[method-assign]
     with caplog.at_level(logging.ERROR):
         response = await agent.call("GET /v1/cluster/status", headers={"X-Request-Id": "req-1"})
     text = await response.text()

@@ -2,6 +2,7 @@
 Run the benchmarks and print medians and ratios.
 
     bin/bench [--rounds N] [--seconds S] [--json FILE]
+    bin/bench cluster …    what a cluster of real agents costs; see tests/bench/cluster.py
 
 Everything that is compared runs in the same run, in turns, A B A B, each side a process of its own
 and the load another one.
@@ -28,6 +29,7 @@ from rich.progress import track
 from rich.table import Table
 
 from membership import wiring
+from tests.bench import cluster
 from tests.bench.cluster_of import ADDRESS, cluster_of
 from tests.e2e.agents import ENVIRONMENT, free_port
 
@@ -197,7 +199,10 @@ def table_of(results: list[dict[str, Any]]) -> Table:
 
 
 def main() -> None:
-    """Run everything."""
+    """Run everything, or what a cluster costs."""
+    if sys.argv[1:2] == ["cluster"]:
+        cluster.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="bin/bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)

@@ -25,6 +25,7 @@ CALLS = [
     ),
     (("services", "remove", SERVICE_ID), f"DELETE /v1/services/{SERVICE_ID}", fake.DELETED),
     (("status",), "GET /v1/cluster/status", fake.STATUS),
+    (("sync", "--wait", "5"), "POST /v1/cluster/sync?wait=5", fake.AGREED),
     (("license", "show"), "GET /v1/license", fake.LICENSE),
 ]
 
@@ -45,6 +46,7 @@ def test_without_json_the_answer_is_told_to_people(
     agent: FakeAgent, ask: Run, command: tuple[str, ...], call: str, body: object
 ) -> None:
     agent.answers(call, body)
+    agent.answers("GET /v1/peers?is_local=false", [fake.REMOTE])
     result = ask(*command)
     assert result.exit_code == 0, result.output
     assert "{" not in result.stdout

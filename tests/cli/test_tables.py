@@ -10,7 +10,7 @@ from membership.cli.output import table, to_the_second
 from membership.cli.peer_tables import departure_details, peer_details, peers_table
 from membership.cli.plain_text import printable
 from membership.cli.service_tables import service_details, services_table
-from membership.cli.status import render
+from membership.cli.status_tables import render
 from membership.client import ClusterStatus, Departure, Peer, Service
 from membership.client.decoding import decode
 from tests.client import fake_agent as fake
@@ -49,8 +49,7 @@ def lines(rendered: RenderableType) -> Sequence[str]:
         render(
             decode(
                 ClusterStatus,
-                fake.STATUS
-                | {"deliveries": [fake.DELIVERY | {"name": LONG_NAME, "address": WIDE_ADDRESS}]},
+                fake.STATUS | {"peers": [fake.DOWN | {"name": LONG_NAME, "address": WIDE_ADDRESS}]},
             )
         ),
     ],

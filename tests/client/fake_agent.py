@@ -68,23 +68,59 @@ IDENTITY: Body = {
     "log_key": "membership/00112233445566778899aabbccddeeff/01HXYZ5Y8N3Q4V7W2K9M6T1R0P/0+01+AQ==",
     "software": "membership/0.1.0",
 }
-DELIVERY: Body = {
+WELL: Body = {
     "peer_id": REMOTE_ID,
     "name": "beta",
     "address": REMOTE["address"],
+    "reachable": True,
+    "last_seen": "2026-01-31T12:00:03.000000Z",
+    "round_trip_ms": 1.5,
+    "digest_equal": True,
+    "acked_version": 2,
+    "is_behind": False,
+    "undelivered_since": None,
+    "attempts": 0,
+    "failing_since": None,
+    "next_attempt_at": None,
+    "last_error": "",
+}
+DOWN: Body = WELL | {
+    "reachable": False,
+    "last_seen": None,
+    "round_trip_ms": None,
+    "digest_equal": None,
     "acked_version": 1,
     "is_behind": True,
+    "undelivered_since": "2026-01-31T11:59:00.000000Z",
     "attempts": 4,
     "failing_since": "2026-01-31T12:00:00.000000Z",
     "next_attempt_at": "2026-01-31T12:00:09.000000Z",
     "last_error": "nothing listens there",
 }
+HEALTH: Body = {
+    "loop_lag_ms": 0.4,
+    "is_slow": False,
+    "is_cut_off": False,
+    "identity_conflict": None,
+}
+INTRODUCTION: Body = {
+    "peer_id": SERVICE_ID,
+    "name": "gamma",
+    "address": "192.0.2.3:8080",
+    "introduced_by": REMOTE_ID,
+    "attempts": 1,
+    "last_error": "the cluster is full",
+}
 STATUS: Body = {
+    "observed_at": "2026-01-31T12:00:05.000000Z",
     "peer": LOCAL | {"is_active": True, "version": 2},
     "cluster_id": LICENSE["cluster_id"],
+    "digest": "ffeeddccbbaa99887766554433221100",
+    "health": HEALTH,
     "license": USAGE,
     "log_position": 7,
-    "deliveries": [DELIVERY],
+    "peers": [DOWN],
+    "introductions": [INTRODUCTION],
     "software": "membership/0.1.0",
 }
 CHECKPOINT = "example.com/log\n7\ncm9vdA==\n\n— example.com/log c2lnbmF0dXJl\n"
@@ -97,6 +133,13 @@ INCLUSION: Body = {
     "checkpoint": CHECKPOINT,
 }
 CONSISTENCY: Body = {"from_size": 3, "to_size": 7, "hashes": ["b25l"], "checkpoint": None}
+AGREED: Body = {"agreed": True, "agreeing": [REMOTE_ID], "differing": [], "unreachable": []}
+NOT_AGREED: Body = {
+    "agreed": False,
+    "agreeing": [],
+    "differing": [SERVICE_ID],
+    "unreachable": [{"peer_id": REMOTE_ID, "reason": "no answer within 5 seconds"}],
+}
 TOKEN: Body = {"access_token": "a.b.c", "token_type": "Bearer", "expires_in": 900, "scope": "admin"}
 DELETED: Body = {"deleted": True}
 

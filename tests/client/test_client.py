@@ -10,22 +10,26 @@ from aiohttp.test_utils import TestServer, unused_port
 
 from membership.client import (
     AccessToken,
+    AgentHealth,
     ApiError,
     Checkpoint,
     ClusterStatus,
     ConnectionFailed,
     ConsistencyProof,
-    Delivery,
     Departure,
     Identity,
     InclusionProof,
+    Introduction,
     License,
     LicenseUsage,
     LocalPeer,
     MembershipClient,
     Peer,
+    PeerStanding,
     Service,
+    SyncReport,
     UnexpectedReply,
+    Unreachable,
 )
 from membership.domain.errors import InvalidId
 from tests.client import fake_agent as fake
@@ -50,12 +54,23 @@ async def client(agent: FakeAgent) -> AsyncIterator[MembershipClient]:
 Ask = Callable[[MembershipClient], Awaitable[object]]
 
 STATUS = ClusterStatus(
+    observed_at="2026-01-31T12:00:05.000000Z",
     peer=LocalPeer(**fake.LOCAL, is_active=True, version=2),
     cluster_id="00112233445566778899aabbccddeeff",
+    digest="ffeeddccbbaa99887766554433221100",
+    health=AgentHealth(**fake.HEALTH),
     license=LicenseUsage(**fake.USAGE),
     log_position=7,
-    deliveries=(Delivery(**fake.DELIVERY),),
+    peers=(PeerStanding(**fake.DOWN),),
+    introductions=(Introduction(**fake.INTRODUCTION),),
     software="membership/0.1.0",
+)
+AGREED = SyncReport(agreed=True, agreeing=(REMOTE_ID,), differing=(), unreachable=())
+NOT_AGREED = SyncReport(
+    agreed=False,
+    agreeing=(),
+    differing=(SERVICE_ID,),
+    unreachable=(Unreachable(peer_id=REMOTE_ID, reason="no answer within 5 seconds"),),
 )
 IDENTITY = Identity(**(fake.IDENTITY | {"protocol_versions": (1,)}))
 CHECKPOINT = Checkpoint(origin="example.com/log", size=7, root="cm9vdA==", note=fake.CHECKPOINT)
@@ -135,6 +150,8 @@ CASES: list[tuple[str, Any, Ask, object, object]] = [
         None,
     ),
     ("GET /v1/cluster/status", fake.STATUS, lambda c: c.cluster_status(), None, STATUS),
+    ("POST /v1/cluster/sync", fake.AGREED, lambda c: c.sync(), None, AGREED),
+    ("POST /v1/cluster/sync?wait=5", fake.NOT_AGREED, lambda c: c.sync(5), None, NOT_AGREED),
     ("GET /v1/cluster/identity", fake.IDENTITY, lambda c: c.cluster_identity(), None, IDENTITY),
     (
         "GET /v1/license",

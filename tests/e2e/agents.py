@@ -12,9 +12,13 @@ from typing import Any, Self
 
 import aiohttp
 
+from membership import wiring
+from tests.e2e.hosts import PORT, Host
+
 STARTED_S = 30.0
 SETTLED_S = 60.0
 POLL_S = 0.05
+TOKEN_TTL_S = 86_400
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
     **{key: value for key, value in os.environ.items() if not key.startswith("MEMBERSHIP_")},
@@ -43,32 +47,45 @@ def run_command(*arguments: str, check: bool = True) -> subprocess.CompletedProc
 
 def issue_license(directory: Path, *, name: str = "license", max_nodes: int = 100) -> Path:
     """Write a new licence into *directory* and return its path."""
-    out = directory / f"{name}.json"
-    run_command(
-        *("license", "issue", "--out", str(out), "--max-nodes", str(max_nodes)),
-        *("--days", "90", "--customer", "tests", "--issuer-key", str(directory / f"{name}.key")),
+    out, key = directory / f"{name}.json", directory / f"{name}.key"
+    wiring.issue_license(
+        out, issuer_key=key, max_nodes=max_nodes, days=90, customer="tests", renew=None
     )
     return out
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until *condition* holds; fails when it does not within a minute."""
-    async with asyncio.timeout(SETTLED_S):
+async def eventually(
+    condition: Callable[[], Awaitable[bool]],
+    within_s: float = SETTLED_S,
+    poll_s: float = POLL_S,
+) -> None:
+    """Wait until *condition* holds; fails when it does not within *within_s*."""
+    async with asyncio.timeout(within_s):
         while not await condition():
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(poll_s)
 
 
 class AgentProcess:
     """
     One agent in a process of its own.
 
+    Args:
+        host: The machine to run it on; this one if there is none.
+
     Attributes:
         address: Where it listens and what it advertises.
     """
 
-    def __init__(self, data_dir: Path, license_file: Path | None = None, *flags: str) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        license_file: Path | None = None,
+        *flags: str,
+        host: Host | None = None,
+    ) -> None:
         self.data_dir = data_dir
-        self.address = f"127.0.0.1:{free_port()}"
+        self.host = host
+        self.address = f"{host.address}:{PORT}" if host else f"127.0.0.1:{free_port()}"
         self._flags = [*flags]
         if license_file is not None:
             self._flags += ["--license", str(license_file)]
@@ -93,23 +110,26 @@ class AgentProcess:
 
     async def start(self) -> None:
         """Start the process and wait until it is ready."""
+        await self.spawn()
+        await self.until_ready()
+
+    async def spawn(self) -> None:
+        """Start the process."""
         log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
         with log:
             self._process = await asyncio.create_subprocess_exec(
+                *(self.host.command_prefix if self.host else ()),
                 *(sys.executable, "-m", "membership", "serve"),
                 *("--data-dir", str(self.data_dir), "--listen", self.address, *self._flags),
                 env=ENVIRONMENT,
                 stdout=log,
                 stderr=log,
             )
-        self._session = aiohttp.ClientSession()
-        await self._until_ready()
-        minted = await asyncio.to_thread(
-            run_command, "token", "--data-dir", str(self.data_dir), "--scope", "admin"
-        )
-        self._token = minted.stdout.strip()
+        self._session = aiohttp.ClientSession(connector=self.host and self.host.connector())
 
-    async def _until_ready(self) -> None:
+    async def until_ready(self, within_s: float = SETTLED_S) -> None:
+        """Wait until the process that was started answers."""
+
         async def is_ready() -> bool:
             assert self.process.returncode is None, self.read_log()
             try:
@@ -118,7 +138,8 @@ class AgentProcess:
                 return False
             return status == 200
 
-        await eventually(is_ready)
+        await eventually(is_ready, within_s)
+        self._token = wiring.mint_local_token(self.data_dir, scopes=["admin"], ttl_s=TOKEN_TTL_S)
 
     def read_log(self) -> str:
         """Return everything that the process wrote."""
@@ -129,6 +150,14 @@ class AgentProcess:
         self.process.send_signal(number)
         await asyncio.wait_for(self.process.wait(), STARTED_S)
         await self._forget()
+
+    def pause(self) -> None:
+        """Stop the process in its tracks, as a machine does that hangs."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         """Kill the process with SIGKILL, if it runs."""
@@ -181,6 +210,33 @@ class AgentProcess:
         assert status == 201, body
         assert isinstance(body, dict)
         return body
+
+    async def status(self) -> dict[str, Any]:
+        """Return how the agent stands."""
+        status, body = await self.call("GET", "/v1/cluster/status")
+        assert status == 200, body
+        assert isinstance(body, dict)
+        return body
+
+    async def opinion_of(self, peer_id: str) -> dict[str, Any]:
+        """Return what the agent says of one of its peers."""
+        [opinion] = [peer for peer in (await self.status())["peers"] if peer["peer_id"] == peer_id]
+        assert isinstance(opinion, dict)
+        return opinion
+
+    async def sync(self, wait_s: int = 0) -> dict[str, Any]:
+        """Let the agent compare with all its peers."""
+        status, body = await self.call("POST", f"/v1/cluster/sync?wait={wait_s}")
+        assert status == 200, body
+        assert isinstance(body, dict)
+        return body
+
+    async def rename(self, name: str) -> None:
+        """Give the agent a name of its own."""
+        status, body = await self.call(
+            "PUT", f"/v1/peers/{(await self.local())['id']}", {"name": name}
+        )
+        assert status == 200, body
 
     async def lists(self, *peer_ids: str) -> bool:
         """Return whether exactly these peers are listed."""

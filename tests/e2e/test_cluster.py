@@ -97,7 +97,8 @@ async def test_a_removed_peer_stays_removed_until_it_is_added(tmp_path: Path) ->
         a_id, b_id = (await a.local())["id"], (await a.add(b))["id"]
         assert await a.call("DELETE", f"/v1/peers/{b_id}") == (200, {"deleted": True})
         await b.call("PUT", f"/v1/peers/{b_id}", {"name": "still here"})
-        await b.call("POST", "/v1/cluster/sync?wait=2")
+        refused = (await b.sync())["unreachable"]
+        assert "add this agent there" in refused[0]["reason"]
         assert await a.lists(a_id)
         assert (await a.add(b))["id"] == b_id
         assert (await a.peers())[b_id]["name"] == "still here"

@@ -1,17 +1,23 @@
 """The frames of a handshake and of messages, made one by one, so that a test can spoil each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from membership.domain.values import PeerId
 from membership.peering import handshake, handshake_frames
-from membership.peering.envelope import Message, open_response, seal_request
+from membership.peering.envelope import (
+    Message,
+    open_request,
+    open_response,
+    seal_request,
+    seal_response,
+)
 from membership.peering.handshake import INITIATOR, Role
 from membership.peering.refusals import decode_refusal, is_refusal
 from membership.peering.transport import FINISH_PATH, HELLO_PATH, MESSAGE_PATH
 from membership.peering.wire import PROTOCOL_VERSION, pack
 from membership.proof.signing import Signer
-from tests.peering.two_agents import START_US, Agent
+from tests.peering.two_agents import START_US, Agent, Post
 
 NONCE = b"\x4e" * 32
 ATTACKER = "10.6.6.6"
@@ -108,3 +114,24 @@ async def verdict(sender: Agent, recipient: Agent, record: bytes) -> str:
     """Deliver one record and return what became of it."""
     kind, *body = await deliver(sender, recipient, [record])
     return str(body[0][2]) if kind == "verdicts" else str(body[0])
+
+
+def lies(one: Agent, two: Agent, bodies: Mapping[str, list[Any]]) -> Callable[[Post, bytes], bytes]:
+    """Return what answers one's messages to two with these bodies, by kind, signed by two."""
+
+    def answer(post: Post, honest: bytes) -> bytes:
+        if (post.sender, post.address, post.path) != (one.number, two.address, MESSAGE_PATH):
+            return honest
+        key = one.local.peer.public_key
+        request = open_request(post.frame, two.peer_id, lambda _: key)
+        if request.kind not in bodies:
+            return honest
+        lie = Message(
+            kind=request.kind,
+            sender=two.peer_id,
+            recipient=one.peer_id,
+            body=bodies[request.kind],
+        )
+        return seal_response(two.local.signer, lie, post.frame)
+
+    return answer

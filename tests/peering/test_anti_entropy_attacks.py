@@ -4,13 +4,11 @@ from typing import Any
 
 import pytest
 
-from membership.peering.envelope import Message, open_request, seal_response
-from membership.peering.transport import MESSAGE_PATH
 from membership.store.errors import StoreUnavailable
+from tests.peering.by_hand import lies
 from tests.peering.two_agents import (
     Agent,
     Network,
-    Post,
     leave,
     rename,
     start_agent,
@@ -57,25 +55,6 @@ async def test_a_farewell_is_learnt_from_a_third_agent() -> None:
     assert not three.knows(one)
 
 
-def _lies(one: Agent, two: Agent, bodies: dict[str, list[Any]]) -> Any:
-    def answer(post: Post, honest: bytes) -> bytes:
-        if post.path != MESSAGE_PATH:
-            return honest
-        key = one.local.peer.public_key
-        request = open_request(post.frame, two.peer_id, lambda _: key)
-        if request.kind not in bodies:
-            return honest
-        lie = Message(
-            kind=request.kind,
-            sender=two.peer_id,
-            recipient=one.peer_id,
-            body=bodies[request.kind],
-        )
-        return seal_response(two.local.signer, lie, post.frame)
-
-    return answer
-
-
 @pytest.mark.parametrize(
     "bodies",
     [
@@ -99,7 +78,7 @@ def test_a_partner_that_answers_nonsense_changes_nothing(bodies: dict[str, list[
         network, one, two, _ = await _three_peers_that_tell_nobody()
         await rename(one, "new")
         before = one.rows()
-        network.answers = _lies(one, two, bodies)
+        network.answers = lies(one, two, bodies)
         report = await one.peering.sync(0)
         assert two.peer_id not in report.agreeing
         assert one.rows() == before
@@ -112,7 +91,7 @@ async def test_a_partners_good_record_is_not_taken_in_beside_a_malformed_one() -
     network, one, two, _ = await _three_peers_that_tell_nobody()
     await rename(two, "new two")
     records = [two.local.record(), b"garbage"]
-    network.answers = _lies(
+    network.answers = lies(
         one, two, {"digest": [b"\x00" * 16, b"\x00" * 2_048], "summary": [records, []]}
     )
     await one.peering.sync(0)

@@ -38,6 +38,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Return the seconds that have passed on this loop."""
         return self._jumping.elapsed_s
 
+    def pass_time(self, seconds: float) -> None:
+        """Let time go by as it does while something blocks the loop."""
+        self._jumping.elapsed_s += seconds
+
 
 def run_in_virtual_time(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run *coroutine* to its end on a loop of its own."""

@@ -2,7 +2,7 @@
 What has to hold, whatever happens. Each promise raises `AssertionError` with what broke it.
 
 Those of one host hold at every moment; that all agree holds when faults have ended and some time
-has passed.
+has passed. Those of a log hold of real agents too (see `tests.e2e.agreement`).
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ def all_are_kept(stage: Stage) -> None:
         each_log_is_whole(host)
         nothing_acknowledged_is_lost(host, stage.acknowledged.get(host.number, {}))
         no_duplicates_and_no_more_than_licensed(host)
-        nobody_comes_back(host, stage.wanted.get(host.number, set()))
+        nobody_comes_back(log_of(host), stage.wanted.get(host.number, set()))
         nobody_else_is_seated(host, real)
         nobody_honest_is_accused(host, stage.suspects)
 
@@ -46,17 +46,21 @@ def log_of(host: Host) -> Sequence[RecordedEvent]:
 
 def each_log_is_whole(host: Host) -> None:
     """Positions and versions have no gaps; what is derived equals what is served and guarded."""
-    log = log_of(host)
+    versions_have_no_gaps(log_of(host))
+    rebuilt = host.replayed()
+    assert sorted(all_seats(rebuilt.cluster).taken) == list(host.recorder.seats())
+    if host.agent is not None:
+        assert host.agent.views.contents() == rebuilt.views.contents()
+
+
+def versions_have_no_gaps(log: Sequence[RecordedEvent]) -> None:
+    """Positions count from 1, and so do the versions of each stream."""
     assert [event.position for event in log] == list(range(1, len(log) + 1))
     versions: dict[str, int] = {}
     for recorded in log:
         stream = recorded.event.stream_id
         assert recorded.version == versions.get(stream, 0) + 1, recorded
         versions[stream] = recorded.version
-    rebuilt = host.replayed()
-    assert sorted(all_seats(rebuilt.cluster).taken) == list(host.recorder.seats())
-    if host.agent is not None:
-        assert host.agent.views.contents() == rebuilt.views.contents()
 
 
 def no_duplicates_and_no_more_than_licensed(host: Host) -> None:
@@ -67,10 +71,10 @@ def no_duplicates_and_no_more_than_licensed(host: Host) -> None:
     assert len(seats) <= host.license.license.max_nodes
 
 
-def nobody_comes_back(host: Host, wanted: Collection[PeerId]) -> None:
+def nobody_comes_back(log: Sequence[RecordedEvent], wanted: Collection[PeerId]) -> None:
     """Who left stays gone; who was removed stays away unless an operator here asked for them."""
     status: dict[PeerId, PeerStatus] = {}
-    for recorded in log_of(host):
+    for recorded in log:
         event = recorded.event
         match event:
             case PeerDeactivated():

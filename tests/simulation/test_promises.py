@@ -94,7 +94,7 @@ async def test_who_left_and_is_back_is_noticed() -> None:
     _write(host, [_added(), _LEFT, _added()])
 
     with pytest.raises(AssertionError, match="left and is back"):
-        promises.nobody_comes_back(host, {SOMEBODY})
+        promises.nobody_comes_back(promises.log_of(host), {SOMEBODY})
 
 
 @in_virtual_time
@@ -103,7 +103,7 @@ async def test_who_was_removed_and_is_back_uninvited_is_noticed() -> None:
     _write(host, [_added(), PeerRemoved(peer_id=SOMEBODY), _added(how="inbound")])
 
     with pytest.raises(AssertionError, match="removed and is back"):
-        promises.nobody_comes_back(host, set())
+        promises.nobody_comes_back(promises.log_of(host), set())
 
 
 @in_virtual_time
@@ -111,7 +111,7 @@ async def test_who_was_removed_and_asked_for_may_be_back() -> None:
     _, host = await _one_host()
     _write(host, [_added(), PeerRemoved(peer_id=SOMEBODY), _added(how="inbound")])
 
-    promises.nobody_comes_back(host, {SOMEBODY})
+    promises.nobody_comes_back(promises.log_of(host), {SOMEBODY})
 
 
 @in_virtual_time

@@ -32,6 +32,7 @@ class RecordIntake:
 
     Args:
         on_introduction: Called when a stranger's record is news.
+        on_equivocation: Called with a record that contradicts the one that is known.
         on_conflict: Called with a sentence when a twin of this agent must be signing.
     """
 
@@ -42,12 +43,14 @@ class RecordIntake:
         book: RecordBook,
         *,
         on_introduction: Callable[[Introduction], None],
+        on_equivocation: Callable[[PeerRecord], None],
         on_conflict: Callable[[str], None],
     ) -> None:
         self._local = local
         self._bus = bus
         self._book = book
         self._on_introduction = on_introduction
+        self._on_equivocation = on_equivocation
         self._on_conflict = on_conflict
         self._lineage = Lineage()
 
@@ -125,3 +128,5 @@ class RecordIntake:
                 )
             case Verdict.EQUIVOCATION:
                 log.warning("%s signed two records of one version", record.peer_id)
+                if bringer != record.peer_id:
+                    self._on_equivocation(record)

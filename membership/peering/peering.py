@@ -123,6 +123,7 @@ class Peering:
             bus,
             self._book,
             on_introduction=self._introduced,
+            on_equivocation=lambda record: self._hearsay.contradicted(record),  # noqa: PLW0108
             on_conflict=self._health.conflicted,
         )
         self._broadcaster = Broadcaster(

@@ -50,3 +50,19 @@ def test_an_agent_set_back_behind_its_last_change_is_believed_again() -> None:
     )
 
     assert broken == ""
+
+
+def test_a_lie_told_to_whom_its_subject_has_removed_is_passed_on_to_the_subject() -> None:
+    # The liar's victim and the one who believed had no contact any more, and the third, who had
+    # contact with both, kept the contradiction to itself.
+    broken = _tell(
+        3,
+        ("add", 1.0, 0, 1, 0.5),
+        ("add", 1.0, 1, 2, 0.5),
+        ("crash", 4.93, 1, 0, 0.5408),
+        ("remove", 0.96, 0, 2, 0.5),
+        ("contradict", 5.8, 0, 2, 0.6419),
+        ("rename", 8.0, 0, 1, 0.5),
+    )
+
+    assert broken == ""

@@ -13,10 +13,10 @@ LOG_POSITION = istr("X-Log-Position")
 _ETAG_OF_VERSION = re.compile(r'"([0-9]{1,15})"')
 
 
-def _headers(cache_control: str) -> CIMultiDict[str]:
+def _headers(cache_control: str, content_type: str = "application/json") -> CIMultiDict[str]:
     return CIMultiDict(
         [
-            (hdrs.CONTENT_TYPE, "application/json"),
+            (hdrs.CONTENT_TYPE, content_type),
             (hdrs.CACHE_CONTROL, cache_control),
             (istr("X-Content-Type-Options"), "nosniff"),
             (hdrs.SERVER, "membership"),
@@ -27,6 +27,14 @@ def _headers(cache_control: str) -> CIMultiDict[str]:
 # A copy of these is several times as fast as putting the same headers together anew.
 _READ = _headers("private, no-cache")
 _UNCACHED = _headers("no-store")
+
+
+def stream_headers(content_type: str) -> CIMultiDict[str]:
+    """Return the headers of an answer that is sent as it is made."""
+    headers = _headers("no-store", content_type)
+    # What nginx and its kin would collect, for the sake of compression, is wanted at once.
+    headers["X-Accel-Buffering"] = "no"
+    return headers
 
 
 def read_answer(request: web.Request, body: bytes, etag: str) -> web.Response:

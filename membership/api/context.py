@@ -11,6 +11,7 @@ from membership.commands.messages import Origin, Receipt
 from membership.commands.ports import Clock, DestinationStatus, IdSource, Randomness
 from membership.domain.values import Address
 from membership.proof.signing import Signer
+from projections.live_history import History
 from projections.views import Views
 
 
@@ -44,6 +45,7 @@ class ApiContext:
     """
 
     views: Views
+    history: History
     bus: CommandBus
     clock: Clock
     ids: IdSource

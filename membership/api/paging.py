@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
 
+from membership.api.arrivals import whole_number
 from membership.domain.errors import InvalidField
 
 PAGE_PARAMETERS = frozenset({"limit", "after"})
@@ -17,14 +18,7 @@ T = TypeVar("T")
 
 def limit_in(given: Mapping[str, str]) -> int | None:
     """Return `limit`, None when absent; raises `InvalidField`."""
-    text = given.get("limit")
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_LIMIT))):
-        raise InvalidField("limit", f"it is a whole number from 1 to {MAX_LIMIT}")
-    if not 1 <= int(text) <= MAX_LIMIT:
-        raise InvalidField("limit", f"it is a whole number from 1 to {MAX_LIMIT}")
-    return int(text)
+    return whole_number(given, "limit", 1, MAX_LIMIT)
 
 
 def after_in(given: Mapping[str, str], find: Callable[[str], T | None]) -> T | None:
@@ -44,7 +38,7 @@ def cut(items: Iterable[T], limit: int | None) -> tuple[Sequence[T], bool]:
     return page[:limit], limit is not None and len(page) > limit
 
 
-def link_next(request: web.Request, response: web.Response, last_id: str) -> None:
-    """Point to the page behind *last_id* (RFC 8288)."""
-    query = urlencode({**request.query, "after": last_id})
+def link_next(request: web.Request, response: web.Response, **where: str | int) -> None:
+    """Point to the next page (RFC 8288): the same question, but for what *where* says."""
+    query = urlencode({**request.query, **where})
     response.headers[hdrs.LINK] = f'<{request.path}?{query}>; rel="next"'

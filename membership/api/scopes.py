@@ -6,6 +6,7 @@ PEERS_READ = "peers.read"
 PEERS_WRITE = "peers.write"
 SERVICES_READ = "services.read"
 SERVICES_WRITE = "services.write"
+AUDIT_READ = "audit.read"
 ADMIN = "admin"
 
 SCOPES = (
@@ -13,7 +14,7 @@ SCOPES = (
     PEERS_WRITE,
     SERVICES_READ,
     SERVICES_WRITE,
-    "audit.read",
+    AUDIT_READ,
     "credentials.read",
     "credentials.write",
     ADMIN,

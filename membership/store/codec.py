@@ -13,6 +13,7 @@ new ones; nothing stored is ever rewritten. New metadata is appended, with a def
 import dataclasses
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 from types import UnionType
 
 import msgpack
@@ -83,10 +84,12 @@ def _converters(annotation: typing.Any) -> tuple[Convert, Convert]:
     if annotation in _ULID_TYPES:
         return ulid_to_bytes, ulid_from_bytes
     if annotation in (HandshakeEvidence, Actor):
-        plan = _Plan(annotation)
+        plan = Plan(annotation)
         return plan.pack, plan.unpack
     if typing.get_origin(annotation) is tuple:
         return list, tuple
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return str, annotation
     if isinstance(annotation, UnionType) and type(None) in annotation.__args__:
         to_stored, from_stored = _converters(annotation.__args__[0])
         return (
@@ -96,7 +99,7 @@ def _converters(annotation: typing.Any) -> tuple[Convert, Convert]:
     return _same, _same
 
 
-class _Plan:
+class Plan:
     """How one dataclass becomes a positional array."""
 
     def __init__(self, cls: type[typing.Any]) -> None:
@@ -108,18 +111,20 @@ class _Plan:
         self._from = tuple(pair[1] for pair in converters)
 
     def pack(self, instance: object) -> list[typing.Any]:
+        """Return the fields in their order, each as msgpack takes it."""
         return [
             convert(getattr(instance, name))
             for name, convert in zip(self._names, self._to, strict=True)
         ]
 
     def unpack(self, fields: Sequence[typing.Any]) -> typing.Any:
+        """Return the instance that `pack` was given; raises `ValueError` or `TypeError`."""
         # Shorter arrays are older ones: what was appended since has a default.
         pairs = zip(self._names, self._from, fields, strict=False)
         return self._cls(**{name: convert(value) for name, convert, value in pairs})
 
 
-class _MetadataPlan(_Plan):
+class _MetadataPlan(Plan):
     """The event id is a ULID too; it is not remembered, since it will not be seen again."""
 
     def __init__(self) -> None:
@@ -128,7 +133,7 @@ class _MetadataPlan(_Plan):
         self._from = (values.ulid_text, *self._from[1:])
 
 
-_PLANS: Mapping[str, _Plan] = {cls.stored_as: _Plan(cls) for cls in EVENT_TYPES}
+_PLANS: Mapping[str, Plan] = {cls.stored_as: Plan(cls) for cls in EVENT_TYPES}
 _METADATA = _MetadataPlan()
 
 

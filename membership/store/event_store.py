@@ -34,6 +34,9 @@ class Recorder(Protocol):
     def scan(self, after: int, limit: int) -> Sequence[StoredRow]:
         """Return up to *limit* rows behind the position *after*, in order."""
 
+    def pick(self, positions: Sequence[int]) -> Sequence[StoredRow]:
+        """Return the rows at these positions, in order."""
+
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""
 
@@ -111,6 +114,14 @@ class EventStore:
         """Yield the events behind the position *after*; raises as `rows` and `codec.decode`."""
         for row in self.rows(after):
             yield codec.decode(row.position, row.version, row.stored_name, row.state)
+
+    def events_at(self, positions: Sequence[int]) -> Sequence[RecordedEvent]:
+        """Return the events at these positions, in the log's order; raises as `events`."""
+        try:
+            rows = self._recorder.pick(positions)
+        except PersistenceError as error:
+            raise StoreUnavailable(str(error)) from error
+        return [codec.decode(row.position, row.version, row.stored_name, row.state) for row in rows]
 
     def verified_events(self, frontier: Frontier) -> Iterator[RecordedEvent]:
         """

@@ -73,6 +73,10 @@ _SCAN = (
     "SELECT position, originator_id, originator_version, topic, state, leaf_hash "
     "FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
 )
+_PICK = (
+    "SELECT position, originator_id, originator_version, topic, state, leaf_hash "
+    "FROM stored_events WHERE position IN ({}) ORDER BY position"
+)
 
 
 class _Connection(SQLiteConnection):
@@ -200,10 +204,12 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
 
     def scan(self, after: int, limit: int) -> Sequence[StoredRow]:
         """Return up to *limit* rows behind the position *after*, in order."""
-        return [
-            StoredRow(row[0], bytes.fromhex(row[1]), row[2], row[3], row[4], row[5])
-            for row in self._select(_SCAN, (after, limit))
-        ]
+        return [_stored_row(row) for row in self._select(_SCAN, (after, limit))]
+
+    def pick(self, positions: Sequence[int]) -> Sequence[StoredRow]:
+        """Return the rows at these positions, in order."""
+        marks = ",".join("?" * len(positions))
+        return [_stored_row(row) for row in self._select(_PICK.format(marks), (*positions,))]
 
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""
@@ -232,6 +238,10 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
         with self._reads.transaction(commit=False) as c:
             c.execute(statement, params)
             yield from c.fetchall()
+
+
+def _stored_row(row: Any) -> StoredRow:
+    return StoredRow(row[0], bytes.fromhex(row[1]), row[2], row[3], row[4], row[5])
 
 
 def _hex(event: StoredEvent) -> str:

@@ -17,6 +17,7 @@ async def bare_agent(tmp_path: Path, aiohttp_client: Any) -> AsyncIterator[Agent
     agent.client = await aiohttp_client(create_app(agent.context))
     yield agent
     await agent.context.bus.stop()
+    await agent.context.history.runner.stop()
     assert agent.rebuilt().contents() == agent.views.contents()
     agent.store.close()
 

@@ -19,6 +19,7 @@ from membership.domain.events import (
     LicenseEvent,
     PeerAdded,
     PeerEquivocated,
+    PeerRemoved,
 )
 from membership.domain.history import Entry, Subject, actor_text
 from membership.domain.license import License
@@ -101,7 +102,7 @@ def _entry(entry: Entry) -> Fields:
         "reason": metadata.reason,
         "outcome": "refused" if isinstance(event, CommandRefused) else "done",
         "changes": _changes(entry),
-        "details": _details(event),
+        "details": _details(entry),
         "request_id": metadata.request_id,
         "correlation_id": metadata.correlation_id,
         "causation_id": metadata.causation_id,
@@ -182,13 +183,16 @@ def _shown_peer(peer: Peer) -> Fields:
     }
 
 
-def _details(event: Event) -> Fields:
-    match event:
-        case PeerAdded():
+def _details(entry: Entry) -> Fields:
+    """Return what there is to know of an event beside the states of its subject."""
+    match entry.recorded.event, entry.before:
+        case PeerAdded() as event, _:
             return {"how": event.how, "introduced_by": event.introduced_by}
-        case PeerEquivocated():
+        case PeerRemoved(), Peer() as peer:
+            return {"address": peer.address}
+        case PeerEquivocated() as event, _:
             return {"subject_version": event.subject_version}
-        case CommandRefused():
+        case CommandRefused() as event, _:
             return {"command": event.command, "code": event.code, "message": event.message}
     return {}
 

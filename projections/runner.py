@@ -52,7 +52,7 @@ class IndexRunner:
         position: The last position that is in the index.
         tail: The newest entries, without a gap up to *position*.
         generation: Counts the indexes that were thrown away.
-        is_stopping: Those who wait are to give up.
+        waiting: How many wait for news.
     """
 
     def __init__(self, indexer: Indexer, *, end: Callable[[], int]) -> None:
@@ -62,7 +62,7 @@ class IndexRunner:
         self.tail: deque[Entry] = deque(maxlen=TAIL_ENTRIES)
         self.generation = 0
         self._is_damaged = False
-        self._waiting = 0
+        self.waiting = 0
         self._poked = asyncio.Event()
         self._wanted = asyncio.Event()
         self._moved = asyncio.Event()
@@ -94,12 +94,12 @@ class IndexRunner:
     def poke(self, _: Sequence[RecordedEvent] = ()) -> None:
         """Hear that the log has grown."""
         self._poked.set()
-        if self._waiting:
+        if self.waiting:
             self._wanted.set()
 
     async def beyond(self, position: int, timeout_s: float) -> None:
         """Return when the index is beyond *position*, after *timeout_s*, or when stopping."""
-        self._waiting += 1
+        self.waiting += 1
         try:
             async with asyncio.timeout(timeout_s):
                 while self.position <= position and not self.is_stopping:
@@ -107,7 +107,7 @@ class IndexRunner:
         except TimeoutError:
             pass
         finally:
-            self._waiting -= 1
+            self.waiting -= 1
 
     async def caught_up(self) -> None:
         """Return when the index has everything that the log has now; raises `IndexBehind`."""

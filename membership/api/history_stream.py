@@ -37,12 +37,20 @@ ENTRIES_A_PULL = 256
 
 
 class HistoryStream:
-    """Streams the history to any number of readers."""
+    """
+    Streams the history to any number of readers.
 
-    def __init__(self, context: ApiContext, streams: Streams) -> None:
+    Args:
+        heartbeat_s: How long a stream may be silent.
+    """
+
+    def __init__(
+        self, context: ApiContext, streams: Streams, heartbeat_s: float = HEARTBEAT_S
+    ) -> None:
         self._context = context
         self._history = context.history
         self._streams = streams
+        self._heartbeat_s = heartbeat_s
         self._frames: dict[int, bytes] = {}
 
     @requires(AUDIT_READ)
@@ -55,7 +63,7 @@ class HistoryStream:
             await self._streams.write(response, f"retry: {RETRY_MS}\n\n".encode())
             async for entries in self._followed(request, facet, position):
                 wanted = [e for e in entries if until_us is None or _recorded_us(e) < until_us]
-                for piece in self._pieces(wanted):
+                for piece in self._pieces(wanted) if entries else (HEARTBEAT,):
                     await self._streams.write(response, piece)
                 if len(wanted) < len(entries) or (not entries and self._is_over(until_us)):
                     break
@@ -77,13 +85,13 @@ class HistoryStream:
     ) -> AsyncIterator[Sequence[Entry]]:
         """Yield the next entries again and again, and no entries when it was silent for long."""
         loop, runner = asyncio.get_running_loop(), self._history.runner
-        heartbeat_at_s = loop.time() + HEARTBEAT_S
+        heartbeat_at_s = loop.time() + self._heartbeat_s
         while not self._has_to_end(request):
             with contextlib.suppress(IndexBehind):
                 entries, position = await self._history.follow(facet, position, ENTRIES_A_PULL)
                 if entries or loop.time() >= heartbeat_at_s:
                     yield entries
-                    heartbeat_at_s = loop.time() + HEARTBEAT_S
+                    heartbeat_at_s = loop.time() + self._heartbeat_s
                     continue
             await runner.beyond(position, max(0.0, heartbeat_at_s - loop.time()))
 
@@ -93,12 +101,12 @@ class HistoryStream:
 
     def _is_over(self, until_us: UnixUs | None) -> bool:
         # With some patience: what was recorded before that moment may be on its way to the disk.
-        silence_us = int(HEARTBEAT_S * 1_000_000)
+        silence_us = int(self._heartbeat_s * 1_000_000)
         return until_us is not None and self._context.clock.now_us() >= until_us + silence_us
 
     def _pieces(self, entries: Sequence[Entry]) -> Iterator[bytes]:
-        """Yield what to send, in pieces of a bounded size; a heartbeat when there is nothing."""
-        piece: list[bytes] = [] if entries else [HEARTBEAT]
+        """Yield what to send, in pieces of a bounded size."""
+        piece: list[bytes] = []
         size = 0
         for entry in entries:
             frame = self._frame(entry)

@@ -25,9 +25,15 @@ log = logging.getLogger(__name__)
 
 
 class Streams:
-    """The streams of an application, which it ends together."""
+    """
+    The streams of an application, which it ends together.
 
-    def __init__(self) -> None:
+    Args:
+        stalled_s: How long a reader may take nothing.
+    """
+
+    def __init__(self, stalled_s: float = STALLED_S) -> None:
+        self._stalled_s = stalled_s
         self._writes: set[asyncio.Timeout] = set()
 
     def cut(self) -> None:
@@ -60,7 +66,7 @@ class Streams:
 
     async def write(self, response: web.StreamResponse, piece: bytes) -> None:
         """Send a piece; raises `TimeoutError` when the reader takes nothing."""
-        async with asyncio.timeout(STALLED_S) as write:
+        async with asyncio.timeout(self._stalled_s) as write:
             self._writes.add(write)
             try:
                 await response.write(piece)

@@ -13,7 +13,7 @@ from pathlib import Path
 from membership.domain.history import IndexDamaged
 from membership.store.errors import StoreUnavailable
 
-BUSY_TIMEOUT_S = 5
+BUSY_TIMEOUT_S = 1
 CACHE_KIB = 32_768
 _PRIMARY_CODE = 0xFF
 _TRANSIENT = frozenset(

@@ -8,7 +8,7 @@ ten thousand peers costs one encoding and one join, not ten thousand encodings.
 
 from array import array
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from membership.domain.events import PeerEvent, RecordedEvent
 from membership.domain.peer import Peer, evolve_peer
@@ -78,6 +78,24 @@ class PeersView:
         self._lists.clear()
         self.changed_by = recorded.metadata.event_id
 
+    def restore(self, peers: Iterable[Peer], changed_by: str) -> None:
+        """
+        Take over what another fold came to, instead of its events; the view is empty before.
+
+        Args:
+            peers: In the order of their last changes.
+            changed_by: The event id of the last of these.
+        """
+        for peer in peers:
+            self._peers[peer.peer_id] = peer
+            if peer.is_local:
+                self._local_id = peer.peer_id
+            if peer.is_active:
+                self._seat(peer)
+        # Sorted once: one by one they would move each other, a hundred thousand times.
+        self._order = sorted(_order(self._peers[peer_id]) for peer_id in self._bodies)
+        self.changed_by = changed_by
+
     def get(self, peer_id: PeerId) -> Peer | None:
         """Return a peer, active or not."""
         return self._peers.get(peer_id)
@@ -129,6 +147,9 @@ class PeersView:
 
     def _put_in(self, peer: Peer) -> None:
         insort(self._order, _order(peer))
+        self._seat(peer)
+
+    def _seat(self, peer: Peer) -> None:
         self._bodies[peer.peer_id] = self._encode(peer)
         self._by_address[peer.address] = peer.peer_id
         self._by_key[peer.public_key] = peer.peer_id

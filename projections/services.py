@@ -5,7 +5,7 @@ Whether a service is active is asked of the peers at the moment of reading, so a
 inactive in the same moment as a peer of its leaves or is removed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from membership.domain.cluster import service_of
 from membership.domain.events import RecordedEvent, ServiceRegistered, ServiceRemoved
@@ -29,6 +29,10 @@ class ServicesView:
             self._services[event.service_id] = service_of(event, recorded)
         elif isinstance(event, ServiceRemoved):
             self._services.pop(event.service_id, None)
+
+    def restore(self, services: Iterable[Service]) -> None:
+        """Take over what another fold came to, instead of its events."""
+        self._services = {service.service_id: service for service in services}
 
     def get(self, service_id: ServiceId) -> Service | None:
         """Return a registered service."""

@@ -30,6 +30,14 @@ _READ = _headers("private, no-cache")
 _UNCACHED = _headers("no-store")
 
 
+def stream_headers(content_type: str) -> CIMultiDict[str]:
+    """Return the headers of an answer that is sent as it is made."""
+    headers = _headers("no-store", content_type)
+    # What nginx and its kin would collect, for the sake of compression, is wanted at once.
+    headers["X-Accel-Buffering"] = "no"
+    return headers
+
+
 def read_answer(request: web.Request, body: bytes, etag: str) -> web.Response:
     """Return what a view says, or 304 when the caller has it already."""
     present = request.headers.get(hdrs.IF_NONE_MATCH)

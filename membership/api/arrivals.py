@@ -10,7 +10,8 @@ from membership.api.errors import NotFound, PayloadTooLarge, UnsupportedMediaTyp
 from membership.api.tokens import Grant
 from membership.commands.messages import Origin
 from membership.domain.errors import InvalidField, InvalidId, InvalidRequest
-from membership.domain.values import PeerId, parse_ulid
+from membership.domain.rfc3339 import parse_rfc3339
+from membership.domain.values import PeerId, UnixUs, parse_ulid
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
@@ -21,6 +22,8 @@ REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 GRANT: web.RequestKey[Grant] = web.RequestKey("grant", Grant)
 SUBJECT: web.RequestKey[str] = web.RequestKey("subject", str)
 """What a write is about, when its path does not say it."""
+
+_OFFSET_AFTER_SPACE = re.compile(r" (\d\d:\d\d)$")
 
 is_sane_id = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}").fullmatch
 """Whether a text may stand for a request in headers, logs and events."""
@@ -110,6 +113,18 @@ def whole_number(given: Mapping[str, str], name: str, low: int, high: int) -> in
     if not is_number or not low <= int(text) <= high:
         raise InvalidField(name, f"it is a whole number from {low} to {high}")
     return int(text)
+
+
+def instant(given: Mapping[str, str], name: str) -> UnixUs | None:
+    """Return a parameter that is a time as RFC 3339 has it; None when absent."""
+    text = given.get(name)
+    if text is None:
+        return None
+    try:
+        # A plus sign that was not percent-encoded arrives as a space.
+        return parse_rfc3339(_OFFSET_AFTER_SPACE.sub(r"+\1", text))
+    except ValueError:
+        raise InvalidField(name, "it is a time with an offset, like 2026-01-31T12:00:00Z") from None
 
 
 def ulid_in_path(request: web.Request) -> PeerId:

@@ -12,6 +12,7 @@ from membership.commands.ports import Clock, IdSource, PeeringStatus, Randomness
 from membership.domain.values import Address
 from membership.proof.signing import Signer
 from membership.transparency.log import TransparencyLog
+from projections.live_history import History
 from projections.views import Views
 
 
@@ -54,6 +55,7 @@ class ApiContext:
     """
 
     views: Views
+    history: History
     bus: CommandBus
     clock: Clock
     ids: IdSource

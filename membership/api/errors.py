@@ -7,7 +7,7 @@ The domain's refusals are in it beside the API's own:
     ├─ Unauthorized  TokenExpired  Forbidden
     ├─ NotFound  MethodNotAllowed
     ├─ PayloadTooLarge  UnsupportedMediaType
-    ├─ RateLimited  Unavailable  CheckpointWithheld
+    ├─ RateLimited  Unavailable  CheckpointWithheld  HistoryNotReady
     └─ Internal
 """
 
@@ -17,8 +17,10 @@ from typing import NamedTuple
 from membership.domain import errors as domain
 from membership.store.errors import AppendConflict, StoreUnavailable
 from membership.store.writer import WriterStopped
+from projections.runner import IndexBehind
 
 RETRY_AFTER_S = 1
+INDEX_RETRY_AFTER_S = 2
 _CHALLENGE = 'Bearer realm="membership"'
 
 
@@ -121,6 +123,19 @@ class CheckpointWithheld(ApiError):
         )
 
 
+class HistoryNotReady(ApiError):
+    """The index of the history is being made out of the log; the log itself is complete."""
+
+    def __init__(self, position: int, end: int) -> None:
+        super().__init__(
+            f"the index of the history is being made, {position:,} of {end:,} events are in it; "
+            f"try again in {INDEX_RETRY_AFTER_S} s",
+            {"Retry-After": str(INDEX_RETRY_AFTER_S)},
+            position=position,
+            end=end,
+        )
+
+
 class Internal(ApiError):
     """A bug. What happened is in the agent's log output under the request id, nowhere else."""
 
@@ -167,6 +182,7 @@ TABLE: Mapping[type[Exception], Row] = {
     Internal: Row(500, "INTERNAL"),
     Unavailable: Row(503, "UNAVAILABLE"),
     CheckpointWithheld: Row(503, "UNAVAILABLE"),
+    HistoryNotReady: Row(503, "UNAVAILABLE"),
 }
 
 Told = domain.MembershipError | ApiError
@@ -177,6 +193,8 @@ def tellable(error: Exception) -> Told:
     """Return *error* if it has a row, else what the client is told in its place."""
     if isinstance(error, domain.MembershipError | ApiError) and type(error) in TABLE:
         return error
+    if isinstance(error, IndexBehind):
+        return HistoryNotReady(error.position, error.end)
     if isinstance(error, StoreUnavailable | AppendConflict | WriterStopped):
         return Unavailable()
     return Internal()

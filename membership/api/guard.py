@@ -43,6 +43,7 @@ from membership.domain.errors import InvalidRequest, MembershipError
 
 PUBLIC = ""
 _SCOPE = "required_scope"
+_READS = (hdrs.METH_GET, hdrs.METH_HEAD)
 _TIME_CHARS = 10
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -124,20 +125,15 @@ def _scope_of(route: web.RouteDef) -> str:
 def _guarded(route: web.RouteDef, scope: str, gate: _Gate) -> Handler:
     handler: Callable[[web.Request], Awaitable[web.StreamResponse]] = route.handler
     verify, next_id = gate.verify, gate.next_id
-    # Who came is kept for those alone who record it; a read has no use for it.
-    is_write = route.method != hdrs.METH_GET
 
     async def guarded_handler(request: web.Request) -> web.StreamResponse:
         request_id = request.headers.get(answers.REQUEST_ID)
         if request_id is None or not is_sane_id(request_id):
             request_id = next_id()
-        if is_write:
-            request[REQUEST_ID] = request_id
+        request[REQUEST_ID] = request_id
         try:
             if scope:
-                grant = verify(_token(request))
-                if is_write:
-                    request[GRANT] = grant
+                grant = request[GRANT] = verify(_token(request))
                 if scope not in grant.scopes:
                     raise Forbidden(scope)  # noqa: TRY301 - one place answers all errors
             response = await handler(request)
@@ -167,7 +163,8 @@ async def _refused(request: web.Request, error: Exception, request_id: str) -> w
     elif isinstance(told, Unavailable):
         log.warning("request %s: the log cannot be written: %s", request_id, error)
     row = TABLE[type(told)]
-    if GRANT in request and _is_decided(told):
+    # A read that is refused is no event: nothing would have changed.
+    if GRANT in request and request.method not in _READS and _is_decided(told):
         await _record(request, told, row.code)
     body = schema.encode_error(told.message, row.code, told.details, request_id)
     response = answers.answer(body, row.status)

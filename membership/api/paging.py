@@ -38,7 +38,7 @@ def cut(items: Iterable[T], limit: int | None) -> tuple[Sequence[T], bool]:
     return page[:limit], limit is not None and len(page) > limit
 
 
-def link_next(request: web.Request, response: web.Response, last_id: str) -> None:
-    """Point to the page behind *last_id* (RFC 8288)."""
-    query = urlencode({**request.query, "after": last_id})
+def link_next(request: web.Request, response: web.Response, **where: str | int) -> None:
+    """Point to the next page (RFC 8288): the same question, but for what *where* says."""
+    query = urlencode({**request.query, **where})
     response.headers[hdrs.LINK] = f'<{request.path}?{query}>; rel="next"'

@@ -11,24 +11,34 @@ from membership.api.answers import etag_of, read_answer
 from membership.api.arrivals import boolean, parameters
 from membership.api.context import CONTEXT
 from membership.api.guard import requires
+from membership.api.moments import AS_OF, pinned, tell_position, views_at
 from membership.api.paging import PAGE_PARAMETERS, after_in, cut, limit_in, link_next
 from membership.api.scopes import PEERS_READ
 from membership.domain.errors import InvalidField, InvalidId
 from membership.domain.peer import Peer
 from membership.domain.values import parse_address, parse_name, parse_peer_id, parse_public_key
+from projections.past import Past
 from projections.peers import PeersView
+from projections.views import Views
 
 _FILTERS = frozenset({"name", "address", "public_key"})
-_KNOWN = PAGE_PARAMETERS | _FILTERS | {"is_local", "include_inactive"}
+_KNOWN = PAGE_PARAMETERS | _FILTERS | {"is_local", "include_inactive", AS_OF}
 
 
 @requires(PEERS_READ)
 async def list_peers(request: web.Request) -> web.Response:
     """Answer the peers by time of creation, then id."""
-    view = request.app[CONTEXT].views.peers
     if not request.query_string:
+        view = request.app[CONTEXT].views.peers
         return read_answer(request, view.list_body(), etag_of(view.changed_by))
-    wanted = _selection(parameters(request, _KNOWN), view)
+    given = parameters(request, _KNOWN)
+    views = await views_at(request, given)
+    return tell_position(_listed(request, given, views), views)
+
+
+def _listed(request: web.Request, given: Mapping[str, str], views: Views | Past) -> web.Response:
+    view = views.peers
+    wanted = _selection(given, view)
     if wanted.is_whole_side:
         body = view.list_body(is_local=wanted.is_local)
         return read_answer(request, body, etag_of(view.changed_by))
@@ -37,7 +47,7 @@ async def list_peers(request: web.Request) -> web.Response:
     body = schema.json_array([encode(peer) for peer in page])
     response = read_answer(request, body, etag_of(view.changed_by))
     if is_more:
-        link_next(request, response, page[-1].peer_id)
+        link_next(request, response, after=page[-1].peer_id, **pinned(views))
     return response
 
 

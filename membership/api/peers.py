@@ -14,38 +14,41 @@ from membership.api.arrivals import (
 )
 from membership.api.context import CONTEXT
 from membership.api.guard import requires
+from membership.api.moments import AS_OF, tell_position, views_at
 from membership.api.peer_lists import list_peers
 from membership.api.scopes import ADMIN, PEERS_READ, PEERS_WRITE
 from membership.commands.messages import LeaveCluster, RemovePeer, RenamePeer
 from membership.domain.errors import PeerNotFound, PreconditionFailed
 from membership.domain.peer import Peer
-from membership.domain.values import PeerId, parse_address, parse_name
+from membership.domain.values import PeerId, StreamId, parse_address, parse_name
 from projections.peers import PeersView
 
-_GET = frozenset({"include_inactive"})
+_GET = frozenset({"include_inactive", AS_OF})
 _NONE: frozenset[str] = frozenset()
 
 
 @requires(PEERS_READ)
 async def get_peer(request: web.Request) -> web.Response:
     """Answer one peer; with `include_inactive` also one that is gone."""
-    return _read(request, ulid_in_path(request))
+    return await _read(request, ulid_in_path(request))
 
 
 @requires(PEERS_READ)
 async def get_self(request: web.Request) -> web.Response:
     """Answer the local peer."""
-    return _read(request, request.app[CONTEXT].views.peers.local.peer_id)
+    return await _read(request, request.app[CONTEXT].views.peers.local.peer_id)
 
 
-def _read(request: web.Request, peer_id: PeerId) -> web.Response:
-    view = request.app[CONTEXT].views.peers
-    include_inactive = boolean(parameters(request, _GET), "include_inactive")
+async def _read(request: web.Request, peer_id: PeerId) -> web.Response:
+    given = parameters(request, _GET)
+    include_inactive = boolean(given, "include_inactive")
+    views = await views_at(request, given, StreamId(peer_id))
+    view = views.peers
     peer = view.get(peer_id)
     if peer is None or not (peer.is_active or include_inactive):
         raise PeerNotFound(peer_id)
     body = schema.encode_peer_with_standing(peer) if include_inactive else view.body(peer)
-    return read_answer(request, body, etag_of(peer.version))
+    return tell_position(read_answer(request, body, etag_of(peer.version)), views)
 
 
 @requires(PEERS_WRITE)

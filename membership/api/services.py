@@ -9,16 +9,25 @@ from membership.api.answers import etag_of, read_answer, write_answer
 from membership.api.arrivals import SUBJECT, origin_of, parameters, read_body, ulid_in_path
 from membership.api.context import CONTEXT
 from membership.api.guard import requires
+from membership.api.moments import AS_OF, pinned, tell_position, views_at
 from membership.api.paging import PAGE_PARAMETERS, after_in, cut, limit_in, link_next
 from membership.api.scopes import SERVICES_READ, SERVICES_WRITE
 from membership.commands.messages import RegisterService, RemoveService
 from membership.domain.errors import InvalidField, InvalidId, PeerNotFound, ServiceNotFound
 from membership.domain.service import Service
-from membership.domain.values import PeerId, ServiceId, parse_name, parse_peer_id, parse_ulid
+from membership.domain.values import (
+    PeerId,
+    ServiceId,
+    StreamId,
+    parse_name,
+    parse_peer_id,
+    parse_ulid,
+)
 from projections.services import ServicesView
 
 _PEER_FILTERS = ("peer_id", "source_peer_id", "target_peer_id")
-_KNOWN = PAGE_PARAMETERS | {"name", *_PEER_FILTERS}
+_KNOWN = PAGE_PARAMETERS | {"name", *_PEER_FILTERS, AS_OF}
+_GET = frozenset({AS_OF})
 _NONE: frozenset[str] = frozenset()
 _SHOWN_CHARS = 64
 
@@ -26,26 +35,27 @@ _SHOWN_CHARS = 64
 @requires(SERVICES_READ)
 async def list_services(request: web.Request) -> web.Response:
     """Answer the services by time of creation, then id; inactive ones too."""
-    views = request.app[CONTEXT].views
     given = parameters(request, _KNOWN)
+    views = await views_at(request, given)
     after = after_in(given, lambda text: _find(views.services, text))
     page, is_more = cut(_selected(views.services, given, after), limit_in(given))
     body = schema.json_array([_body(views.services, service) for service in page])
     response = read_answer(request, body, etag_of(views.position))
     if is_more:
-        link_next(request, response, page[-1].service_id)
-    return response
+        link_next(request, response, after=page[-1].service_id, **pinned(views))
+    return tell_position(response, views)
 
 
 @requires(SERVICES_READ)
 async def get_service(request: web.Request) -> web.Response:
     """Answer one service."""
-    parameters(request, _NONE)
-    views, service_id = request.app[CONTEXT].views, ServiceId(ulid_in_path(request))
+    given, service_id = parameters(request, _GET), ServiceId(ulid_in_path(request))
+    views = await views_at(request, given, StreamId(service_id))
     service = views.services.get(service_id)
     if service is None:
         raise ServiceNotFound(service_id)
-    return read_answer(request, _body(views.services, service), etag_of(views.position))
+    response = read_answer(request, _body(views.services, service), etag_of(views.position))
+    return tell_position(response, views)
 
 
 @requires(SERVICES_WRITE)

@@ -13,6 +13,7 @@ new ones; nothing stored is ever rewritten. New metadata is appended, with a def
 import dataclasses
 import typing
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from types import UnionType
 
 import msgpack
@@ -92,10 +93,12 @@ def _converters(annotation: typing.Any) -> tuple[Convert, Convert]:
     if annotation in _ULID_TYPES:
         return ulid_to_bytes, ulid_from_bytes
     if annotation in (HandshakeEvidence, Actor):
-        plan = _Plan(annotation)
+        plan = Plan(annotation)
         return plan.pack, plan.unpack
     if typing.get_origin(annotation) is tuple:
         return list, tuple
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return str, annotation
     # What `PeerId | None` is an instance of differs between Python's versions.
     if typing.get_origin(annotation) in (typing.Union, UnionType):
         to_stored, from_stored = _converters(typing.get_args(annotation)[0])
@@ -106,7 +109,7 @@ def _converters(annotation: typing.Any) -> tuple[Convert, Convert]:
     return _same, _same
 
 
-class _Plan:
+class Plan:
     """How one dataclass becomes a positional array."""
 
     def __init__(self, cls: type[typing.Any]) -> None:
@@ -118,12 +121,14 @@ class _Plan:
         self._from = tuple(pair[1] for pair in converters)
 
     def pack(self, instance: object) -> list[typing.Any]:
+        """Return the fields in their order, each as msgpack takes it."""
         return [
             convert(getattr(instance, name))
             for name, convert in zip(self._names, self._to, strict=True)
         ]
 
     def unpack(self, fields: list[typing.Any]) -> typing.Any:
+        """Return the instance that `pack` was given; raises `ValueError` or `TypeError`."""
         if not isinstance(fields, list):
             message = "fields are stored as an array"
             raise TypeError(message)
@@ -132,7 +137,7 @@ class _Plan:
         return self._cls(**{name: convert(value) for name, convert, value in pairs})
 
 
-class _MetadataPlan(_Plan):
+class _MetadataPlan(Plan):
     """The event id is a ULID too; it is not remembered, since it will not be seen again."""
 
     def __init__(self) -> None:
@@ -143,7 +148,7 @@ class _MetadataPlan(_Plan):
 
 # The last ones are what an upcaster meets in fields that are not what they should be.
 _UNDECODABLE = (msgpack.UnpackException, ValueError, TypeError, LookupError, AttributeError)
-_PLANS: Mapping[str, _Plan] = {cls.stored_as: _Plan(cls) for cls in EVENT_TYPES}
+_PLANS: Mapping[str, Plan] = {cls.stored_as: Plan(cls) for cls in EVENT_TYPES}
 _METADATA = _MetadataPlan()
 
 

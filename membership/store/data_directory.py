@@ -4,6 +4,7 @@ The directory that is an agent: its key, its licence, its log.
     identity.json   the peer's id and its private key; mode 0600, never copied anywhere
     license.json    the licence with its secret; mode 0600
     membership.db   the log
+    history.db      the index of its history; made anew from the log when it is missing
     lock            held by the running process
     retired/<id>/   the files of former identities, kept for auditors, and their farewells
 
@@ -90,6 +91,7 @@ class DataDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.database = path / "membership.db"
+        self.history = path / "history.db"
         self._identity = path / "identity.json"
         self._license = path / "license.json"
 

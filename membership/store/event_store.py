@@ -60,6 +60,9 @@ class Recorder(Protocol):
     def witnessed(self) -> Sequence[WitnessedHead]:
         """Return the newest checkpoint seen of each peer's log, ordered by peer."""
 
+    def pick(self, positions: Sequence[int]) -> Sequence[StoredRow]:
+        """Return the rows at these positions, in order."""
+
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""
 
@@ -136,6 +139,11 @@ class EventStore:
         """Yield the events behind the position *after*; raises as `rows` and `codec.decode`."""
         for row in self.rows(after):
             yield codec.decode(row.position, row.version, row.stored_name, row.state)
+
+    def events_at(self, positions: Sequence[int]) -> Sequence[RecordedEvent]:
+        """Return the events at these positions, in the log's order; raises as `events`."""
+        rows = _told(self._recorder.pick, positions)
+        return [codec.decode(row.position, row.version, row.stored_name, row.state) for row in rows]
 
     def verified_events(self, tree: MerkleTree) -> Iterator[RecordedEvent]:
         """

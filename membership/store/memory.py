@@ -85,18 +85,26 @@ class MemoryRecorder(POPOApplicationRecorder):
     def scan(self, after: int, limit: int) -> Sequence[StoredRow]:
         """Return up to *limit* rows behind the position *after*, in order."""
         with self._database_lock:
-            events = self._stored_events[after : after + limit]
-            return [
-                StoredRow(
-                    position,
-                    _id_bytes(event),
-                    event.originator_version,
-                    event.topic,
-                    event.state,
-                    self._leaf_hashes[position - 1],
-                )
-                for position, event in enumerate(events, start=after + 1)
-            ]
+            first = max(after, 0) + 1
+            last = min(first + limit, len(self._stored_events) + 1)
+            return [self._row(position) for position in range(first, last)]
+
+    def pick(self, positions: Sequence[int]) -> Sequence[StoredRow]:
+        """Return the rows at these positions, in order."""
+        with self._database_lock:
+            there = range(1, len(self._stored_events) + 1)
+            return [self._row(position) for position in sorted({*positions}) if position in there]
+
+    def _row(self, position: int) -> StoredRow:
+        event = self._stored_events[position - 1]
+        return StoredRow(
+            position,
+            _id_bytes(event),
+            event.originator_version,
+            event.topic,
+            event.state,
+            self._leaf_hashes[position - 1],
+        )
 
     def leaf_hashes(self, after: int, limit: int) -> Sequence[bytes]:
         """Return up to *limit* leaf hashes behind the position *after*, in order."""

@@ -85,6 +85,10 @@ _SCAN = (
 _LEAF_HASHES = (
     "SELECT CAST(leaf_hash AS BLOB) FROM stored_events WHERE position > ? ORDER BY position LIMIT ?"
 )
+_PICK = (
+    "SELECT position, originator_id, originator_version, topic, CAST(state AS BLOB), "
+    "CAST(leaf_hash AS BLOB) FROM stored_events WHERE position IN ({}) ORDER BY position"
+)
 
 
 class SQLiteRecorder(SQLiteApplicationRecorder):
@@ -201,6 +205,11 @@ class SQLiteRecorder(SQLiteApplicationRecorder):
     def witnessed(self) -> Sequence[WitnessedHead]:
         """Return the newest checkpoint seen of each peer's log, ordered by peer."""
         return [WitnessedHead(*row) for row in self._select(SELECT_WITNESSED, ())]
+
+    def pick(self, positions: Sequence[int]) -> Sequence[StoredRow]:
+        """Return the rows at these positions, in order."""
+        marks = ",".join("?" * len(positions))
+        return [_stored_row(row) for row in self._select(_PICK.format(marks), (*positions,))]
 
     def seats(self) -> Sequence[Seat]:
         """Return the table of seats, ordered by peer."""

@@ -3,8 +3,9 @@ A running agent: what is started, in which order, and how it stops.
 
 The socket is bound first, because a port that is taken is the most common mistake and must not
 leave a data directory behind. Requests are accepted last, when everything they need is there.
-Stopping goes the other way: no new requests, then no new broadcasts, then a checkpoint of all that
-was written, then the writer finishes what it has accepted, then the log is closed. Nothing waits
+Stopping goes the other way: no new requests, and an end to those that wait for news; then no new
+broadcasts, then a checkpoint of all that was written, then the writer finishes what it has
+accepted, then the log is closed. Nothing waits
 for anybody for longer than a second.
 """
 
@@ -37,6 +38,7 @@ from membership.store.data_directory import DataDirectory
 from membership.store.reader import ThreadedReader
 from membership.store.writer import ThreadedWriter
 from membership.wiring.core import SOFTWARE, Agent, start_agent
+from membership.wiring.history import running_history
 from membership.wiring.initialise import (
     FirstCredential,
     Opened,
@@ -45,6 +47,7 @@ from membership.wiring.initialise import (
     read_license_file,
     system_nature,
 )
+from projections.live_history import History
 
 SHUTDOWN_S = 1.0
 BACKLOG = 1_024
@@ -84,9 +87,13 @@ async def serve(
         with directory.locked():
             directory.finish_retirement()
             opened = await asyncio.to_thread(open_agent, directory, settings, address)
-            async with _running(opened, settings, directory) as agent:
+            store = opened.replayed.store
+            async with (
+                _running(opened, settings, directory) as agent,
+                running_history(directory, store, agent) as history,
+            ):
                 await _adapt(agent, settings, directory, address)
-                async with _answering(agent, directory, listener):
+                async with _answering(agent, history, directory, listener):
                     announce(_started(agent, opened, settings, port))
                     await stop.wait()
 
@@ -165,7 +172,7 @@ async def _install(
 
 @contextlib.asynccontextmanager
 async def _answering(
-    agent: Agent, directory: DataDirectory, listener: socket.socket
+    agent: Agent, history: History, directory: DataDirectory, listener: socket.socket
 ) -> AsyncIterator[None]:
     """Accept requests on the listening socket."""
     nature = system_nature()
@@ -175,6 +182,7 @@ async def _answering(
 
     context = ApiContext(
         views=agent.views,
+        history=history,
         bus=agent.bus,
         clock=nature.clock,
         ids=nature.ids,

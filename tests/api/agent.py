@@ -45,10 +45,15 @@ from membership.proof.checkpoint import log_origin
 from membership.proof.signing import Signer
 from membership.proof.tree import MerkleTree
 from membership.store.event_store import EventStore
+from membership.store.history_index import HistoryIndex
 from membership.store.reader import ThreadedReader
 from membership.store.sqlite import SQLiteRecorder
 from membership.store.writer import ThreadedWriter
 from membership.transparency.log import TransparencyLog
+from projections.history_reader import HistoryReader
+from projections.indexer import Indexer
+from projections.live_history import History
+from projections.runner import IndexRunner
 from projections.views import Views
 
 BEGIN_US = UnixUs(1_767_225_600_000_000)
@@ -286,6 +291,11 @@ async def start_agent(directory: Path) -> Agent:
 
     bus = CommandBus(start_writer)
     bus.subscribe(views.apply)
+    index = HistoryIndex(directory / "history.db", NoChance().token)
+    runner = IndexRunner(Indexer(store, index), end=lambda: views.position)
+    bus.subscribe(runner.poke)
+    runner.start()
+    history = History(runner, HistoryReader(store, index, encode_peer))
     signer, peering = Signer(b"l" * 32), FakePeering(bus, views, ids, clock)
     names = await _create(bus, signer, ids)
 
@@ -306,6 +316,7 @@ async def start_agent(directory: Path) -> Agent:
     )
     context = ApiContext(
         views=views,
+        history=history,
         bus=bus,
         clock=clock,
         ids=ids,

@@ -16,6 +16,7 @@ async def bare_agent(tmp_path: Path, aiohttp_client: Any) -> AsyncIterator[Agent
     agent = await start_agent(tmp_path)
     agent.client = await aiohttp_client(create_app(agent.context))
     yield agent
+    await agent.context.history.runner.stop()
     await agent.stop()
     assert agent.rebuilt().contents() == agent.views.contents()
     agent.store.close()

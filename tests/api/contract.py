@@ -79,6 +79,13 @@ STATUS = frozenset(
     }
 )
 SYNC = frozenset({"agreed", "agreeing", "differing", "unreachable"})
+ENTRY = frozenset(
+    {
+        *("position", "id", "type", "subject", "subject_name", "version"),
+        *("occurred_at", "recorded_at", "actor", "source", "reason", "outcome"),
+        *("changes", "details", "request_id", "correlation_id", "causation_id", "software"),
+    }
+)
 DELETED = frozenset({"deleted"})
 ADD = {"json": {"address": "198.51.100.7:9000"}}
 NEW_SERVICE = {"json": {"name": "s", "source_peer_id": "{local}", "target_peer_id": "{other}"}}
@@ -145,6 +152,15 @@ PROMISES = [
     ),
     Promise(call="POST /v1/cluster/sync", scope="admin", keys=SYNC),
     Promise(call="POST /v1/cluster/sync?wait=60", scope="admin", keys=SYNC),
+    Promise(call="GET /v1/history", scope="audit.read", keys=ENTRY),
+    Promise(call="GET /v1/history?wait=60&after=1&limit=2", scope="audit.read", keys=ENTRY),
+    Promise(call="GET /v1/peers/{remote}/history", scope="audit.read", keys=ENTRY),
+    Promise(call="GET /v1/peers/{removed}/history", scope="audit.read", keys=ENTRY),
+    Promise(
+        call="GET /v1/history/diff?from=1&to=2",
+        scope="audit.read",
+        keys=frozenset({"from", "to", "peers", "services"}),
+    ),
 ]
 
 PUBLIC_CALLS = {
@@ -324,6 +340,52 @@ REFUSALS = [
         body={"json": {"name": "s", "source_peer_id": "{local}", "target_peer_id": "x"}},
         is_recorded=True,
     ),
+    # The history.
+    _bad("GET /v1/history?peers={remote}"),
+    _bad("GET /v1/history?peer=nonsense"),
+    _bad("GET /v1/history?type=peer.renamed.v1"),
+    _bad("GET /v1/history?type=peer"),
+    _bad("GET /v1/history?actor=operator"),
+    _bad("GET /v1/history?actor=nobody:x"),
+    _bad("GET /v1/history?since=yesterday"),
+    _bad("GET /v1/history?since=2026-01-01T00:00:00"),
+    _bad("GET /v1/history?until=1"),
+    _bad("GET /v1/history?limit=0"),
+    _bad("GET /v1/history?limit=1001"),
+    _bad("GET /v1/history?order=newest"),
+    _bad("GET /v1/history?after=-1"),
+    _bad("GET /v1/history?after=1000"),
+    _bad("GET /v1/history?before=0"),
+    _bad("GET /v1/history?wait=61"),
+    _bad("GET /v1/history?wait=1.5"),
+    _bad("GET /v1/history?format=csv"),
+    _bad("GET /v1/peers/{remote}/history?peer={remote}"),
+    _missing("GET /v1/peers/{unknown}/history"),
+    _missing("GET /v1/peers/nonsense/history"),
+    _bad("GET /v1/history/stream?after=1000"),
+    _bad("GET /v1/history/stream?limit=1"),
+    _bad("GET /v1/history/stream?type=nonsense"),
+    _bad("GET /v1/history/stream", headers={"Last-Event-ID": "1000"}),
+    _bad("GET /v1/history/stream", headers={"Last-Event-ID": "x"}),
+    _bad("GET /v1/history/diff"),
+    _bad("GET /v1/history/diff?to=1"),
+    _bad("GET /v1/history/diff?from=2&to=1"),
+    _bad("GET /v1/history/diff?from=0"),
+    _bad("GET /v1/history/diff?from=1&to=1000"),
+    _bad("GET /v1/peers?as_of=0"),
+    _bad("GET /v1/peers?as_of=1000"),
+    _bad("GET /v1/peers?as_of=99999999999999999999"),
+    _bad("GET /v1/peers?as_of="),
+    _bad("GET /v1/peers?as_of=yesterday"),
+    _bad("GET /v1/peers?as_of=2025-12-31T23:59:59Z"),
+    _bad("GET /v1/peers?as_of=2026-01-01T00:00:01Z"),
+    _bad("GET /v1/peers/{remote}?as_of=1000"),
+    _missing("GET /v1/peers/{remote}?as_of=1"),
+    _missing("GET /v1/services/{service}?as_of=1"),
+    _bad("GET /v1/services?as_of=1000"),
+    _bad("GET /v1/services/{service}?as_of=1000"),
+    _bad("GET /v1/cluster/status?as_of=1"),
+    _bad("PUT /v1/peers/{remote}?as_of=1", body={"json": {"name": "n"}}),
     # The licence.
     _refused("PUT /v1/license", "LICENSE_INVALID"),
     _refused("PUT /v1/license", "LICENSE_INVALID", body=_json(b"{}")),

@@ -129,8 +129,8 @@ class Witness:
         parts = parse_checkpoint(parse_note(note).text).origin.split("/")
         peer_id = PeerId(parts[-2] if len(parts) > 1 else "")
         peer = self._local.views.peers.get(peer_id)
-        if peer is None:
-            message = "it is of a log that is not known here"
+        if peer is None or not (peer.is_active or peer.is_local):
+            message = "it is of a log of no member"
             raise InvalidNote(message)
         origin = "/".join(parts)
         epoch = epoch_of(origin, self._local.cluster_id, peer_id)

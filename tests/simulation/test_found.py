@@ -1,6 +1,7 @@
 """What the simulation has found, each as the shortest story that showed it."""
 
-from tests.simulation.story import Step, Story
+from tests.simulation.__main__ import agents_of
+from tests.simulation.story import Step, Story, draw_story
 from tests.simulation.telling import tell
 
 
@@ -66,3 +67,10 @@ def test_a_lie_told_to_whom_its_subject_has_removed_is_passed_on_to_the_subject(
     )
 
     assert broken == ""
+
+
+def test_nothing_more_is_noted_of_the_log_of_a_peer_that_left() -> None:
+    # It had been set back before it left, and a third agent passed its newest checkpoint on.
+    outcome = tell(draw_story(10_267, agents_of(10_267, None), 1.5))
+
+    assert outcome.broken == ""

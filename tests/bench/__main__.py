@@ -210,7 +210,9 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(stderr=True)
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=Path.cwd())))
+        directory = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()))
+        )
         work = list(rows(stack, directory))
         results = [
             measure(row, options.rounds, options.seconds)

@@ -242,7 +242,7 @@ async def _measure_all(options: argparse.Namespace) -> Sequence[Cost]:
         loop.add_signal_handler(number, task.cancel)
     costs = []
     for count in options.agents:
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as directory:
+        with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as directory:
             costs.append(await measure(Path(directory), count, options))
     return costs
 

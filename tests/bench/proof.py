@@ -127,7 +127,7 @@ def measure_appends(data_dir: Path, batch: int) -> dict[str, float]:
     """Return the appended events a second with and without leaves, and the ratio of each turn."""
     rates: dict[str, list[float]] = {"with": [], "without": []}
     ways = {"with": append_with_leaf, "without": append_without_leaf}
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as directory:
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as directory:
         directories = {name: Path(directory) / f"{name}.db" for name in ways}
         recorders = {name: SQLiteRecorder(path) for name, path in directories.items()}
         happening = {name: _happening(data_dir) for name in ways}
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     starts, proofs = [], []
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as directory:
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as directory:
         for events in options.events:
             data_dir = Path(directory) / f"with-{events}"
             big_log(data_dir, events=events, peers=min(options.peers, events // 10))

@@ -19,7 +19,7 @@ from pathlib import Path
 def main() -> None:
     """Insert for some seconds and print the rate."""
     seconds = float(sys.argv[1])
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as directory:
+    with tempfile.TemporaryDirectory(prefix=".bench-", dir=Path.cwd()) as directory:
         connection = sqlite3.connect(Path(directory) / "raw.db", isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")

@@ -33,7 +33,7 @@ from membership.domain.events import (
 from membership.domain.values import UnixUs
 from membership.store.errors import AppendConflict, StoreError, StoreUnavailable
 from membership.store.event_store import EventStore
-from membership.store.rows import Batch, LogSignatures, Seat, SeatChanges
+from membership.store.rows import NOTHING_SIGNED, Batch, LogSignatures, Seat, SeatChanges
 
 CONFLICT_ATTEMPTS = 5
 _FAREWELLS = (PeerRemoved, PeerDeactivated)
@@ -190,13 +190,19 @@ class CommandProcessor:
 
 
 def _merged(signed: Sequence[LogSignatures]) -> LogSignatures:
-    return LogSignatures(
-        checkpoints=[row for one in signed for row in one.checkpoints],
-        superseded=[size for one in signed for size in one.superseded],
-        cosignatures=[row for one in signed for row in one.cosignatures],
-        witnessed=[row for one in signed for row in one.witnessed],
-        is_new_epoch=any(one.is_new_epoch for one in signed),
-    )
+    """Return what all come to, one after the other: nothing that a later one made obsolete."""
+    whole = NOTHING_SIGNED
+    for later in signed:
+        before = NOTHING_SIGNED if later.is_new_epoch else whole
+        kept = [row for row in before.checkpoints if row.size not in later.superseded]
+        whole = LogSignatures(
+            is_new_epoch=whole.is_new_epoch or later.is_new_epoch,
+            checkpoints=[*kept, *later.checkpoints],
+            superseded=[*before.superseded, *later.superseded],
+            cosignatures=[*before.cosignatures, *later.cosignatures],
+            witnessed=[*whole.witnessed, *later.witnessed],
+        )
+    return whole
 
 
 def all_seats(cluster: Cluster) -> SeatChanges:

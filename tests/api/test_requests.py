@@ -34,7 +34,7 @@ def _routes(agent: Agent) -> list[tuple[str, str]]:
 
 async def test_an_unknown_parameter_is_refused_on_every_route(agent: Agent) -> None:
     routes = [(m, p) for m, p in _routes(agent) if p not in LENIENT]
-    assert len(routes) == 25
+    assert ("PUT", "/v1/license") in routes
     before = agent.views.position
     for method, path in routes:
         for name in ("verbose", "LIMIT", "%20"):

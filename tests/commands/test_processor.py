@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from membership.commands.messages import (
+    BeginEpoch,
     EnsureRoom,
     ObserveRecord,
     Origin,
@@ -23,6 +24,7 @@ from membership.commands.messages import (
     Request,
     SaveDeliveries,
     SaveLogSignatures,
+    WitnessCheckpoint,
 )
 from membership.commands.processor import CONFLICT_ATTEMPTS
 from membership.domain.errors import NodeLimitExceeded, PeerAlreadyInCluster, PeerNotFound
@@ -36,6 +38,7 @@ from membership.store.rows import (
     SeatChanges,
     StoredCheckpoint,
     StoredCosignature,
+    WitnessedHead,
 )
 from tests.commands.random_commands import command_for
 from tests.commands.write_side import (
@@ -429,8 +432,27 @@ def test_what_is_signed_about_the_log_is_saved_without_an_event() -> None:
     assert [isinstance(outcome, Receipt) for outcome in outcomes] == [True, True, True, False]
     assert side.recorder.writes - before == 1
     assert side.store.cosignatures() == [witnessed]
-    assert second in side.store.checkpoints()
+    assert side.store.checkpoints() == [second], "the first one was superseded before it was there"
     assert len(side.events()) == 3
+
+
+def test_what_was_signed_before_a_new_epoch_is_not_taken_for_part_of_it() -> None:
+    """In one transaction the old was cleared first and then written after all, with the new."""
+    side = founded()
+    head = WitnessedHead(ANN.peer_id, 0, 1, b"root", b"note", START_US)
+    [old, new] = [StoredCheckpoint(size, b"root", b"note", START_US) for size in (3, 4)]
+    cosigned = StoredCosignature(ANN.peer_id, 3, "line", START_US)
+    side.process(
+        SaveLogSignatures(signed=LogSignatures(checkpoints=[old], superseded=[4])),
+        SaveLogSignatures(signed=LogSignatures(cosignatures=[cosigned])),
+        WitnessCheckpoint(head=head),
+        BeginEpoch(epoch=1, former_checkpoint=b"former"),
+        SaveLogSignatures(signed=LogSignatures(checkpoints=[new])),
+    )
+    assert side.store.checkpoints() == [new]
+    assert side.store.cosignatures() == []
+    assert side.store.witnessed() == [head], "what was seen of others stays"
+    side.check()
 
 
 # Whatever is asked

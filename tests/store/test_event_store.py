@@ -27,7 +27,9 @@ from membership.store.rows import (
     Seat,
     SeatChanges,
     StoredCheckpoint,
+    StoredCosignature,
     StoredRow,
+    WitnessedHead,
 )
 from tests.domain.histories import (
     ANN,
@@ -329,6 +331,32 @@ def test_a_delivery_is_forgotten_with_its_destination(log: Log) -> None:
     log.append(added(ANN), deliveries=rows)
     log.append(REMOVAL, forgotten=[ANN.peer_id, CAT.peer_id])
     assert log.store.deliveries() == [rows[1]]
+
+
+# What is signed about logs
+
+
+def test_a_new_epoch_begins_with_nothing_signed(log: Log) -> None:
+    head = WitnessedHead(ANN.peer_id, 0, 1, b"root", b"note", UnixUs(1))
+    signed = LogSignatures(
+        checkpoints=[StoredCheckpoint(size, b"root", b"note", UnixUs(1)) for size in (1, 2)],
+        cosignatures=[StoredCosignature(BOB.peer_id, 2, "line", UnixUs(1))],
+        witnessed=[head],
+    )
+    log.store.append(Batch(log_signatures=signed))
+    new = StoredCheckpoint(2, b"other", b"note", UnixUs(2))
+    log.store.append(Batch(log_signatures=LogSignatures(is_new_epoch=True, checkpoints=[new])))
+    assert log.store.checkpoints() == [new]
+    assert log.store.cosignatures() == []
+    assert log.store.witnessed() == [head], "what was seen of others stays"
+
+
+def test_of_each_peer_the_head_that_was_seen_last_is_kept(log: Log) -> None:
+    first, second = (WitnessedHead(ANN.peer_id, 0, n, b"r", b"n", UnixUs(n)) for n in (9, 2))
+    other = WitnessedHead(BOB.peer_id, 1, 5, b"r", b"n", UnixUs(3))
+    log.store.append(Batch(log_signatures=LogSignatures(witnessed=[first, other])))
+    log.store.append(Batch(log_signatures=LogSignatures(witnessed=[second])))
+    assert log.store.witnessed() == sorted([second, other])
 
 
 # All or nothing

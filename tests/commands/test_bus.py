@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from membership.commands.bus import CommandBus, Writer
-from membership.commands.messages import EnsureRoom, Receipt, RenamePeer, Request
+from membership.commands.messages import Command, EnsureRoom, Receipt, RenamePeer, Request
 from membership.commands.processor import Processed
 from membership.domain.errors import PeerNotFound
 from membership.domain.events import RecordedEvent
@@ -63,9 +63,9 @@ def _held(side: WriteSide) -> tuple[CommandBus, _HeldWriter]:
     return CommandBus(start), writers[0]
 
 
-async def _asked(bus: CommandBus, *commands: object) -> list["asyncio.Task[Receipt]"]:
+async def _asked(bus: CommandBus, *commands: Command) -> list["asyncio.Task[Receipt]"]:
     """Return the tasks of callers, each of whom has asked."""
-    tasks = [asyncio.create_task(bus.submit(command)) for command in commands]  # type: ignore[arg-type]
+    tasks = [asyncio.create_task(bus.submit(command)) for command in commands]
     await asyncio.sleep(0)
     return tasks
 

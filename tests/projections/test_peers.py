@@ -12,6 +12,7 @@ from membership.domain.events import (
     PeerDeactivated,
     PeerRemoved,
     PeerRenamed,
+    PeerResumed,
 )
 from membership.domain.peer import PeerStatus
 from membership.domain.values import PeerId, UnixUs
@@ -34,6 +35,7 @@ from tests.domain.histories import (
     moved,
     record_of,
     recorded,
+    recorded_at,
     renamed,
     serving,
 )
@@ -262,3 +264,17 @@ def test_an_address_that_is_only_claimed_finds_whoever_sits_there() -> None:
     view = founded(added(ANN), added(BOB), claim, local).views.peers
     assert view.at_address(ANN.address) == view.get(ANN.peer_id)
     assert view.local.claimed_address == ANN.address
+
+
+# The local peer's own changes
+
+
+def test_the_local_peers_changes_are_dated_by_its_own_versions() -> None:
+    renaming = PeerRenamed(peer_id=LOCAL, before="", after="here")
+    resumed = PeerResumed(peer_id=LOCAL, lost_version=7, record=b"from another life")
+    view = founded(added(ANN), renaming, renamed(record_of("ann", 2)), resumed).views.peers
+    # Its first version is at position 1, its second at 4, and its eighth at 6.
+    expected = {0: 1, 1: 4, 2: 6, 7: 6, 8: 6, 99: 6}
+    assert {above: view.local_changed_at_us(above) for above in expected} == {
+        above: recorded_at(position) for above, position in expected.items()
+    }

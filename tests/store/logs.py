@@ -144,6 +144,11 @@ class FaultyRecorder:
         self._ensure_readable()
         return self.inner.scan(after, limit)
 
+    def pick(self, positions: Sequence[int]) -> Sequence[StoredRow]:
+        """Read, unless nothing can be read."""
+        self._ensure_readable()
+        return self.inner.pick(positions)
+
     def leaf_hashes(self, after: int, limit: int) -> Sequence[bytes]:
         """Read, unless nothing can be read."""
         self._ensure_readable()

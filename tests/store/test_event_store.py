@@ -106,6 +106,13 @@ def test_a_log_is_scanned_from_anywhere_in_pages_of_any_size(log: Log) -> None:
     assert [event.position for event in log.store.events(3)] == [4, 5]
 
 
+def test_rows_are_picked_from_anywhere(log: Log) -> None:
+    log.append(*(_rename(f"{number}") for number in range(5)))
+    rows = list(log.store.rows())
+    assert list(log.recorder.pick([2, 5])) == [rows[1], rows[4]]
+    assert list(log.recorder.pick([])) == []
+
+
 def test_every_event_grows_the_tree(log: Log) -> None:
     log.append(*(_rename(f"{number}") for number in range(11)))
     tree, expected = log.tree(), log.tree()

@@ -43,6 +43,11 @@ class History:
         self._one_past = asyncio.Lock()
         self._pasts: dict[tuple[int, int], Past] = {}
 
+    @property
+    def end(self) -> int:
+        """The last position that anybody was shown: what is indexed may not be in the views yet."""
+        return max(self.runner.end(), self.runner.position)
+
     async def page(self, query: HistoryQuery, render: Callable[[Page], T]) -> T:
         """Return the entries that match, as *render* makes them, which runs on a thread."""
         return await self._ask(lambda: render(self._reader.page(query)))

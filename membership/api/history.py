@@ -92,7 +92,7 @@ class HistoryEndpoints:
         self, request: web.Request, given: Mapping[str, str], facet: Facet
     ) -> web.StreamResponse:
         is_feed = wants_json_lines(request, given)
-        query = query_in(given, facet, self._context.views.position, is_feed=is_feed)
+        query = query_in(given, facet, self._history.end, is_feed=is_feed)
         if is_feed:
             return await self._json_lines(request, query, is_whole="limit" not in given)
         body = await self._awaited(query, wait_in(given))

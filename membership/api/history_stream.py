@@ -71,7 +71,7 @@ class HistoryStream:
 
     async def _start(self, request: web.Request, given: Mapping[str, str]) -> int:
         """Return the position to begin behind; a reader that comes back says it in a header."""
-        end = self._context.views.position
+        end = self._history.end
         seen = request.headers.get(LAST_EVENT_ID)
         if seen:
             return after_in({LAST_EVENT_ID: seen}, end, LAST_EVENT_ID) or 0
